@@ -1,0 +1,1 @@
+"""The receptionist: prompt, tools, calendar, messages."""

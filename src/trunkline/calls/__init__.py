@@ -1,0 +1,1 @@
+"""The live shell: tasks around the core."""

@@ -1,0 +1,1 @@
+"""The YAML file, validated and frozen."""

@@ -1,0 +1,186 @@
+"""The contracts that a newcomer implements: one per kind of neighbour.
+
+`Stage`    a model behind one contract: `open(source, context)` streams outputs.
+`Codec`    a provider's protocol as pure functions; `net/` turns it into a Stage.
+`Carrier`  one phone leg.
+`Machine`  a decision: `feed(fact, now) -> acts`, `deadline()`; no I/O, no clock, no randomness.
+`Journal`  the append-only record of one call.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from trunkline.types import DataClass, Endpoint, Mono, Sample, Where
+
+In_contra = TypeVar("In_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
+Fact_contra = TypeVar("Fact_contra", contravariant=True)
+Act_co = TypeVar("Act_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every attempt knows of itself. *deadline*: when its caller stops waiting."""
+
+    where: Where
+    data_class: DataClass
+    deadline: Mono | None = None
+
+
+class Stage(Protocol[In_contra, Out_co]):
+    """A model behind one contract.
+
+    STT: `AsyncIterator[AudioFrame]` of one utterance -> `Transcript`; the end of the source asks
+    for the final one. LLM: `Prompt` -> `Delta`. TTS: `AsyncIterator[Phrase]` -> `Speech`.
+    Leaving the context frees everything and tells the provider, also when cancelled. Failures
+    are `EndpointError`; anything else is a bug.
+    """
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Which endpoint this is."""
+        ...
+
+    def open(
+        self, source: In_contra, context: Context, /
+    ) -> AbstractAsyncContextManager[AsyncIterator[Out_co]]:
+        """Stream outputs for *source*."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request as a codec wants it sent; *path* is relative to the endpoint's base URL."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Decoder(Protocol[Out_co]):
+    """The reading half of a codec, one per response: state, but no I/O."""
+
+    def feed(self, event: bytes, /) -> Sequence[Out_co]:
+        """Decode the data of one server-sent event; raises `EndpointError` on a broken one."""
+        ...
+
+    def end(self) -> Sequence[Out_co]:
+        """The stream ended: raises `EndpointError` (`CUT`, `EMPTY`) if it should not have."""
+        ...
+
+
+class Codec(Protocol[In_contra, Out_co]):
+    """A provider's protocol over HTTP with server-sent events, as pure functions."""
+
+    def encode(self, source: In_contra, /) -> Request:
+        """The request for *source*; without the key, which `net/` adds."""
+        ...
+
+    def decoder(self) -> Decoder[Out_co]:
+        """A fresh decoder for one response."""
+        ...
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes, /) -> Exception:
+        """The `EndpointError` that an HTTP status other than 200 means."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The leg is up; *parameters* came with it. *caller* is for tools, never for identifiers."""
+
+    carrier_call: str
+    stream: str
+    caller: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """One frame of the caller: *mulaw* G.711 mu-law, 8 kHz; *at* its first sample."""
+
+    mulaw: bytes
+    at: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """A DTMF digit."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPlayed:
+    """The carrier has played everything that was sent before the mark *name*."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The leg ended."""
+
+    reason: str
+
+
+CarrierEvent = Started | Media | Digit | MarkPlayed | Stopped
+
+
+class Carrier(Protocol):
+    """One phone leg. Sending never blocks: the outbox is bounded, a full one loses the leg."""
+
+    def events(self) -> AsyncIterator[CarrierEvent]:
+        """What happens on the leg, `Started` first, `Stopped` last."""
+        ...
+
+    def play(self, mulaw: bytes, /) -> None:
+        """Send audio (G.711 mu-law, 8 kHz); the carrier queues it behind what it has."""
+        ...
+
+    def mark(self, name: str, /) -> None:
+        """Ask for a `MarkPlayed` once all audio sent so far has been played."""
+        ...
+
+    def clear(self) -> None:
+        """Drop all audio that the carrier has not played; it returns the pending marks at once."""
+        ...
+
+    async def hangup(self, reason: str, /) -> None:
+        """Send what is in the outbox and end the leg; idempotent."""
+        ...
+
+
+class Machine(Protocol[Fact_contra, Act_co]):
+    """A decision without I/O: the same code runs a live call and a simulated one."""
+
+    def feed(self, fact: Fact_contra, now: Mono, /) -> Sequence[Act_co]:
+        """Take one fact at time *now*; the acts to perform, in order."""
+        ...
+
+    def deadline(self) -> Mono | None:
+        """When the machine next wants a `Tick`, or None."""
+        ...
+
+
+class Journal(Protocol):
+    """The append-only record of one call."""
+
+    def note(
+        self,
+        type: str,
+        data: Mapping[str, object],
+        *,
+        where: Where,
+        data_class: DataClass = DataClass.TELEMETRY,
+        zone: str = "",
+        sample: Sample | None = None,
+    ) -> None:
+        """Accept one event; never blocks. *zone*: where it was processed, "" for this worker."""
+        ...
+
+    async def commit(self) -> None:
+        """Return when everything noted so far is durable; `RecordError` if it cannot be."""
+        ...

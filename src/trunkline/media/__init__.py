@@ -1,0 +1,1 @@
+"""Audio maths: G.711, resampling, voice activity, tapes."""

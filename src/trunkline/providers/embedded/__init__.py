@@ -1,0 +1,1 @@
+"""Engines that run from the package alone: no key, no download."""

@@ -1,0 +1,1 @@
+"""Language models, one codec a wire protocol."""

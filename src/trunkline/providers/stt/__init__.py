@@ -1,0 +1,1 @@
+"""Recognisers, one codec a wire protocol."""

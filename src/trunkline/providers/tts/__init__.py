@@ -1,0 +1,1 @@
+"""Synthesisers, one codec a wire protocol."""

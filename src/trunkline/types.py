@@ -1,0 +1,239 @@
+"""The frozen nouns that everyone shares.
+
+Three time bases are kept apart by type and never mixed:
+
+* `Mono`: monotonic seconds of this machine (`loop.time()`); every decision uses it.
+* `Sample`: samples of the call's own audio at 8 kHz, counted from its first frame; what was said
+  and heard *when* uses it.
+* `Wall`: seconds since the Unix epoch; one anchor per call, for people only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, NewType
+
+Mono = NewType("Mono", float)
+Sample = NewType("Sample", int)
+Wall = NewType("Wall", float)
+
+SAMPLE_RATE = 8_000
+"""Samples per second of every call's audio inside Trunkline."""
+FRAME_SAMPLES = 160
+"""Samples in one telephony frame (20 ms)."""
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
+
+CallId = NewType("CallId", str)
+StageName = NewType("StageName", str)
+STT, LLM, TTS = StageName("stt"), StageName("llm"), StageName("tts")
+
+
+class DataClass(StrEnum):
+    """What kind of data a payload is: the unit of every residency, consent and retention rule."""
+
+    AUDIO = "audio"
+    TRANSCRIPT = "transcript"
+    PROMPT = "prompt"
+    SPEECH_TEXT = "speech_text"
+    PSEUDONYMISED = "pseudonymised"
+    RECORDING = "recording"
+    TOOL = "tool"
+    TELEMETRY = "telemetry"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The address of anything that happens: call > turn > step > attempt (-1: not inside one)."""
+
+    call: CallId
+    turn: int = -1
+    step: int = -1
+    attempt: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Where processing happens and under whose contract."""
+
+    name: str
+    kind: Literal["managed", "self_hosted", "customer_vpc"]
+    region: str
+    jurisdiction: str
+    processor: str
+    retention: str
+    baa: bool
+    dpa: bool
+    accepts: frozenset[DataClass]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One provider + model + zone that runs one stage; `name` is its key everywhere."""
+
+    name: str
+    stage: StageName
+    api: str
+    model: str
+    zone: Zone
+    failure_domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """Caller audio: *pcm* is 16-bit little-endian mono at 8 kHz, *at* its first sample."""
+
+    pcm: bytes
+    at: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word and the samples of the call that hold it."""
+
+    text: str
+    start: Sample
+    end: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a recogniser heard of one utterance so far (`final`: it will not change)."""
+
+    text: str
+    final: bool
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to run a tool; *arguments* is the JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model is told of it; *safe*: no side effects, so it may run speculatively."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+    safe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, in the shape that chat models share."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One request to a language model.
+
+    *continue_final*: the last message is an assistant message that the model is to go on with
+    rather than to answer.
+    """
+
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    max_tokens: int = 400
+    temperature: float = 0.3
+    continue_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that one attempt used, as its endpoint reported them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A useful token: text of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A useful token: a part of a tool call. *id* and *name* come once, *arguments* in pieces."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The model said that it is done, and why: `stop`, `tool_calls`, `length`, `content_filter`."""
+
+    reason: str
+    usage: Usage | None = None
+
+
+Delta = TextDelta | ToolCallDelta | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A stretch of text to be spoken in one breath; *index* counts phrases within the reply."""
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """Characters `start:end` of a phrase's text and the sample of its audio where they begin."""
+
+    start: int
+    end: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A piece of a phrase's audio: *pcm* 16-bit mono 8 kHz; *last*: the phrase is complete.
+
+    The samples in *words* are counted from the start of the phrase, not of the piece.
+    """
+
+    phrase: int
+    pcm: bytes
+    words: tuple[SpokenWord, ...] = ()
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a call's journal: everything else about a call is a projection of these."""
+
+    schema: int
+    id: str
+    where: Where
+    type: str
+    mono: Mono
+    sample: Sample | None
+    wall: Wall
+    data_class: DataClass
+    zone: str
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+def uuid7(wall: Wall, entropy: bytes) -> str:
+    """A UUIDv7 (RFC 9562 section 5.7) as text; *entropy* is 10 random bytes."""
+    raw = bytearray(int(wall * 1000).to_bytes(6, "big") + entropy)
+    raw[6] = 0x70 | raw[6] & 0x0F
+    raw[8] = 0x80 | raw[8] & 0x3F
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
