@@ -4,6 +4,7 @@
 `Codec`    a provider's protocol as pure functions; `net/` turns it into a Stage.
 `Carrier`  one phone leg.
 `Machine`  a decision: `feed(fact, now) -> acts`, `deadline()`; no I/O, no clock, no randomness.
+`Toolbox`  what the agent may do in the world.
 `Journal`  the append-only record of one call.
 """
 
@@ -12,7 +13,16 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from trunkline.types import DataClass, Endpoint, Mono, Sample, Where
+from trunkline.types import (
+    DataClass,
+    Endpoint,
+    Mono,
+    Sample,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Where,
+)
 
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
@@ -162,6 +172,22 @@ class Machine(Protocol[Fact_contra, Act_co]):
 
     def deadline(self) -> Mono | None:
         """When the machine next wants a `Tick`, or None."""
+        ...
+
+
+class Toolbox(Protocol):
+    """The tools of an agent."""
+
+    @property
+    def specs(self) -> Sequence[ToolSpec]:
+        """The tools as the model is told of them."""
+        ...
+
+    async def run(self, call: ToolCall, key: str, /) -> ToolResult:
+        """Run *call* at most once per *key* (a repeat returns the stored result).
+
+        Wrong arguments are an answer for the model (`content` says what is wrong), not an error.
+        """
         ...
 
 

@@ -68,7 +68,11 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One provider + model + zone that runs one stage; `name` is its key everywhere."""
+    """One provider + model + zone that runs one stage; `name` is its key everywhere.
+
+    *continuation*: how a language model goes on with a half-spoken answer: from the exact tokens,
+    from an assistant message that it continues, or by a further turn that asks for the rest.
+    """
 
     name: str
     stage: StageName
@@ -76,6 +80,7 @@ class Endpoint:
     model: str
     zone: Zone
     failure_domain: str
+    continuation: Literal["token_exact", "prefix", "turn"] = "turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +217,30 @@ class Speech:
     pcm: bytes
     words: tuple[SpokenWord, ...] = ()
     last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """Who answers: the lines that are said without a model, and the prompt of those that are not.
+
+    *greeting* tells that this is an AI and, if *asks_consent*, that the call is recorded, and ends
+    in the question; *apology* is said when no model can answer.
+    """
+
+    name: str
+    language: str
+    system_prompt: str
+    greeting: str
+    apology: str
+    asks_consent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool answers: *content* (JSON text) for the model, and what the call does *then*."""
+
+    content: str
+    then: Literal["go_on", "hang_up"] = "go_on"
 
 
 @dataclass(frozen=True, slots=True)
