@@ -1,1 +1,4 @@
-"""The YAML file, validated and frozen."""
+"""Configuration: YAML in, frozen and checked models out; unknown keys are refused.
+
+Import the module that has what you need: `load`, `models`.
+"""

@@ -1,0 +1,130 @@
+"""What types cannot say: references, secrets, and zones that could never be used.
+
+These checks read the raw tree, not the models, so that they run, and report, beside the errors of
+shape: an operator sees everything that is wrong with a file at once.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from trunkline.config.models import STAGES
+from trunkline.config.tree import Loc, Source, Tree, dotted
+from trunkline.errors import ConfigError
+from trunkline.types import StageName
+
+_SECRET = re.compile(
+    r"(?:.*_)?(?:api_?key|key|secret|password|passwd|token|authorization)", re.IGNORECASE
+)
+_INTERPOLATION = re.compile(r"\$\{[^}]*\}")
+_PRIVATE = re.compile(r"https://|http://(127\.0\.0\.1|\[::1\]|localhost)(?=[:/]|$)")
+_ENV_MEND = "Name an environment variable with `key_env: NAME` and put the key there"
+
+
+def is_secret(key: str) -> bool:
+    """Whether *key* looks like it would hold a secret in clear."""
+    return _SECRET.fullmatch(key.replace("-", "_")) is not None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The mend for an unknown *name*: the nearest known one, or all of them."""
+    names = sorted(known)
+    if near := difflib.get_close_matches(name, names, n=1):
+        return f"Did you mean {near[0]!r}?"
+    return f"Known here: {', '.join(names)}" if names else "None is defined"
+
+
+def check(tree: Tree, source: Source) -> list[ConfigError]:
+    """All errors in *tree* that its shape does not show."""
+    return [*_secrets(tree, source), *_endpoints(tree, source), *_routes(tree, source)]
+
+
+def _secrets(tree: Tree, source: Source) -> Iterator[ConfigError]:
+    for loc, value in _walk(tree, ()):
+        key = loc[-1] if loc else ""
+        if isinstance(key, str) and is_secret(key) and isinstance(value, str):
+            # The value itself is never repeated: errors end up in logs and tickets.
+            yield source.error(loc, f"{dotted(loc)}: a literal secret in the file", _ENV_MEND)
+        elif isinstance(value, str) and _INTERPOLATION.search(value):
+            what = f"{dotted(loc)}: ${{...}} is not expanded in this file"
+            yield source.error(loc, what, "Write the value; for a key use `key_env: NAME`")
+
+
+def _endpoints(tree: Tree, source: Source) -> Iterator[ConfigError]:
+    zones = _mapping(_mapping(tree).get("zones"))
+    for name, raw in _mapping(_mapping(tree).get("endpoints")).items():
+        endpoint, loc = _mapping(raw), ("endpoints", name)
+        zone, stage, url = (endpoint.get(key) for key in ("zone", "stage", "base_url"))
+        if isinstance(zone, str) and zone not in zones:
+            what = f"{dotted(loc)}.zone: there is no zone {zone!r}"
+            yield source.error((*loc, "zone"), what, did_you_mean(zone, zones))
+        if isinstance(stage, str) and stage not in STAGES:
+            what = f"{dotted(loc)}.stage: there is no stage {stage!r}"
+            yield source.error((*loc, "stage"), what, did_you_mean(stage, STAGES))
+        if endpoint.get("key_env") is not None and isinstance(url, str) and _in_clear(url):
+            what = f"{dotted(loc)}.base_url: the key would travel unencrypted"
+            yield source.error((*loc, "base_url"), what, "Use https, or key_env: null")
+
+
+def _routes(tree: Tree, source: Source) -> Iterator[ConfigError]:
+    for agent, raw in _mapping(_mapping(tree).get("agents")).items():
+        routes, loc = _mapping(raw).get("routes"), ("agents", agent, "routes")
+        if not isinstance(routes, dict):
+            continue  # the shape says so already
+        for stage in STAGES.keys() - routes.keys():
+            what = f"{dotted(loc)}: no endpoint for {stage}"
+            yield source.error(loc, what, f"Add `{stage}: [an endpoint of that stage]`")
+        for key, names in routes.items():
+            if key not in STAGES:
+                what = f"{dotted(loc)}: there is no stage {key!r}"
+                yield source.error((*loc, key), what, did_you_mean(key, STAGES))
+            elif isinstance(names, list):
+                for at, what, mend in _route_faults(_mapping(tree), StageName(key), names):
+                    place = (*loc, key, at)
+                    yield source.error(place, f"{dotted(place)}: {what}", mend)
+
+
+def _route_faults(
+    tree: Mapping[str, Tree], stage: StageName, names: list[Tree]
+) -> Iterator[tuple[int, str, str]]:
+    endpoints, zones = _mapping(tree.get("endpoints")), _mapping(tree.get("zones"))
+    stages = {name: _mapping(raw).get("stage") for name, raw in endpoints.items()}
+    fitting = [name for name, of in stages.items() if of == stage]
+    needs = STAGES[stage].value
+    for at, name in enumerate(names):
+        if not isinstance(name, str):
+            continue  # the shape says so already
+        if name not in endpoints:
+            yield at, f"there is no endpoint {name!r}", did_you_mean(name, fitting)
+        elif stages[name] != stage:
+            what = f"endpoint {name!r} is of stage {stages[name]!r}, not {stage!r}"
+            yield at, what, did_you_mean(name, fitting)
+        elif name in names[:at]:
+            yield at, f"endpoint {name!r} stands twice in this route", "Delete one of them"
+        else:
+            zone = _mapping(endpoints[name]).get("zone")
+            accepts = _mapping(zones.get(zone)).get("accepts") if isinstance(zone, str) else None
+            if isinstance(accepts, list) and needs not in accepts:
+                what = f"zone {zone!r} of {name!r} does not accept {needs!r}, which {stage} sends"
+                mend = (
+                    f"Add {needs} to zones.{zone}.accepts if its contract allows, or choose another"
+                )
+                yield at, what, mend
+
+
+def _in_clear(url: str) -> bool:
+    return _PRIVATE.match(url) is None
+
+
+def _walk(tree: Tree, loc: Loc) -> Iterator[tuple[Loc, Tree]]:
+    yield loc, tree
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _walk(value, (*loc, key))
+    elif isinstance(tree, list):
+        for at, value in enumerate(tree):
+            yield from _walk(value, (*loc, at))
+
+
+def _mapping(value: Tree) -> dict[str, Tree]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,227 @@
+"""The shape of a configuration: frozen, strict, unknown keys refused.
+
+A field's `description` is read by three: the JSON Schema, an editor, and the error that a wrong
+value gets ("It is <description>"), so it is a noun phrase that tells what to write.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    StringConstraints,
+    ValidationInfo,
+)
+
+from trunkline.config.tree import Loc, Source, dotted
+from trunkline.core.turns import TurnPolicy
+from trunkline.errors import ConfigError
+from trunkline.types import LLM, STT, TTS, DataClass, StageName
+
+STAGES: Mapping[StageName, DataClass] = {
+    STT: DataClass.AUDIO,
+    LLM: DataClass.PROMPT,
+    TTS: DataClass.SPEECH_TEXT,
+}
+"""The stages that a route can be of, and what each sends to its endpoint. The only such list."""
+
+
+def _resolve(path: Path, info: ValidationInfo) -> Path:
+    """Relative paths are relative to the configuration file, not to whoever starts the worker."""
+    return Path(info.context["directory"]) / path if info.context else path
+
+
+FilePath = Annotated[Path, AfterValidator(_resolve)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+Seconds = Annotated[float, Field(gt=0, le=60)]
+
+
+class Model(BaseModel):
+    """What all parts of a configuration have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class ZoneConfig(Model):
+    """Where processing happens and under whose contract. No defaults: these are facts of law."""
+
+    kind: Literal["managed", "self_hosted", "customer_vpc"] = Field(
+        description="managed, self_hosted or customer_vpc"
+    )
+    region: Text = Field(description="the region as its operator names it, such as eu-central-1")
+    jurisdiction: Text = Field(description="whose law applies, such as EU or US, or 'none'")
+    processor: Text = Field(description="the company that processes, or 'you'")
+    retention: Text = Field(description="how long the processor keeps it, such as 30d, or 'none'")
+    baa: bool = Field(description="true if a HIPAA business associate agreement is signed")
+    dpa: bool = Field(description="true if a GDPR data processing agreement is signed")
+    accepts: tuple[DataClass, ...] = Field(
+        description="a list of the data classes that may go there: " + ", ".join(DataClass)
+    )
+
+
+class EndpointConfig(Model):
+    """One provider + model + zone that runs one stage."""
+
+    stage: StageName = Field(description=" or ".join(STAGES))
+    api: Name = Field(description="the protocol it speaks, such as openai, pocketsphinx, espeak")
+    model: Text = Field(description="the model's name as the provider writes it")
+    zone: Name = Field(description="the name of one of the zones in this file")
+    failure_domain: Text = Field(
+        description="what fails together with it: a cloud region, a rack; a backup needs another"
+    )
+    base_url: Url | None = Field(
+        default=None,
+        description="an http(s) URL without user, query or fragment; null if it needs none",
+    )
+    continuation: Literal["token_exact", "prefix", "turn"] = Field(
+        default="turn",
+        description="token_exact, prefix or turn: how it goes on with a half-spoken answer",
+    )
+    key_env: EnvName | None = Field(
+        default=None,
+        description="the NAME of the environment variable that holds the key; null: no key",
+    )
+    options: Mapping[str, JsonValue] = Field(
+        default_factory=dict, description="a mapping of options that this api knows"
+    )
+
+
+class PolicyConfig(Model):
+    """When to hedge, when to rescue (see `core.attempts`); what is left out keeps its default."""
+
+    hedge_after_s: Seconds | None = Field(
+        default=None,
+        description="seconds without a useful token before a second endpoint is asked too",
+    )
+    gap_floor_s: Seconds | None = Field(
+        default=None,
+        description="the shortest silence between tokens, in seconds, that may be a stall",
+    )
+    gap_floor_empty_s: Seconds | None = Field(
+        default=None, description="the same, in seconds, while no audio is queued"
+    )
+    recovery_q95_s: Seconds | None = Field(
+        default=None,
+        description="seconds that the best backup needs to its first audio, 95th percentile",
+    )
+    attempts_max: Annotated[int, Field(ge=1, le=8)] | None = Field(
+        default=None,
+        description="a whole number from 1 to 8: attempts for one step, the first included",
+    )
+
+
+class TurnConfig(Model):
+    """When the caller's turn begins and ends; what is left out keeps its default."""
+
+    onset_probability: Probability | None = Field(
+        default=None, description="a number between 0 and 1: speech probability that opens a turn"
+    )
+    stay_probability: Probability | None = Field(
+        default=None,
+        description="a number between 0 and 1, not above onset_probability: keeps it open",
+    )
+    onset_windows: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        default=None, description="a whole number from 1 to 50: windows of speech that start a turn"
+    )
+    hangover_s: Annotated[float, Field(ge=0.1, le=5)] | None = Field(
+        default=None, description="seconds of silence, 0.1 to 5, that end a turn"
+    )
+    utterance_max_s: Annotated[float, Field(ge=1, le=30)] | None = Field(
+        default=None, description="seconds, 1 to 30, after which an utterance is taken as complete"
+    )
+
+
+class ConsentConfig(Model):
+    """What the caller is asked before anything is recorded."""
+
+    ask: bool = Field(
+        default=True, description="true to ask for consent before recording, or false"
+    )
+
+
+class AgentConfig(Model):
+    """One agent: who it is, which endpoints may serve it, and under which policy."""
+
+    practice: FilePath | None = Field(
+        default=None, description="the path of the practice file; null: the one that ships"
+    )
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = (
+        Field(default="en", description="a language tag (BCP 47), such as en or de-AT")
+    )
+    routes: Mapping[StageName, Annotated[tuple[Name, ...], Field(min_length=1, max_length=8)]] = (
+        Field(description="for each stage a list of endpoint names, the preferred one first")
+    )
+    policy: PolicyConfig = Field(
+        default_factory=PolicyConfig, description="a mapping: when to hedge and to rescue"
+    )
+    turn: TurnConfig = Field(
+        default_factory=TurnConfig, description="a mapping: when a turn begins and ends"
+    )
+    consent: ConsentConfig = Field(
+        default_factory=ConsentConfig, description="a mapping: {ask: true}"
+    )
+    calendar: FilePath = Field(
+        default=Path("calendar.ics"), description="the path of an iCalendar file"
+    )
+    messages: FilePath = Field(
+        default=Path("messages.jsonl"), description="the path of a JSON Lines file"
+    )
+
+
+class ServerConfig(Model):
+    """Where the worker listens and how carriers reach it."""
+
+    host: Text = Field(default="127.0.0.1", description="the address to listen on")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        default=8100, description="a port, 1 to 65535, or 0 for any free one"
+    )
+    public_url: Url | None = Field(
+        default=None, description="the http(s) URL by which carriers reach this worker, or null"
+    )
+    twilio_auth_token_env: EnvName | None = Field(
+        default=None,
+        description="the NAME of the environment variable with Twilio's auth token, or null",
+    )
+    calls_max: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=50,
+        description="a whole number from 1 to 1000: calls that this worker takes at once",
+    )
+
+
+class RecordsConfig(Model):
+    """Where the records of calls are kept."""
+
+    directory: FilePath = Field(default=Path("calls"), description="the path of a directory")
+
+
+class Config(Model):
+    """A whole configuration, checked. It remembers its file's lines for errors found later."""
+
+    version: Literal[1] = Field(description="1, the version of this format")
+    zones: Mapping[Name, ZoneConfig] = Field(description="a mapping of names to zones")
+    endpoints: Mapping[Name, EndpointConfig] = Field(description="a mapping of names to endpoints")
+    agents: Annotated[Mapping[Name, AgentConfig], Field(min_length=1)] = Field(
+        description="a mapping of names to agents, at least one"
+    )
+    server: ServerConfig = Field(default_factory=ServerConfig, description="a mapping")
+    records: RecordsConfig = Field(default_factory=RecordsConfig, description="a mapping")
+    _source: Source = PrivateAttr(default_factory=lambda: Source("configuration", {}))
+
+    def error(self, loc: Loc, what: str, mend: str) -> ConfigError:
+        """A `ConfigError` that points at *loc* in the file this configuration was read from."""
+        return self._source.error(loc, f"{dotted(loc)}: {what}", mend)
+
+
+def turn_policy(config: TurnConfig) -> TurnPolicy:
+    """The core's policy: its defaults, replaced by what the file says."""
+    return TurnPolicy(**config.model_dump(exclude_none=True))
