@@ -1,0 +1,163 @@
+"""The policy, the facts and the acts of one step of a reply: the words of `core.attempts`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trunkline.errors import Fault
+from trunkline.types import Mono, ToolCall, ToolCallDelta
+
+
+class Kind(StrEnum):
+    """Why an attempt was launched."""
+
+    PRIMARY = "primary"
+    HEDGE = "hedge"  # the one before is late, nothing is said yet
+    FAILOVER = "failover"  # the one before failed, nothing is said yet
+    RESCUE = "rescue"  # a reply that is being played needs somebody to go on
+    CONTINUE = "continue"  # the endpoint stopped at its length limit
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptPolicy:
+    """Seconds, and two bounds.
+
+    *gap_floor_s*: a shorter silence between useful tokens is no evidence (about the p99.9 of
+    healthy gaps); *gap_floor_empty_s*: the same while nothing is committed; *recovery_q95_s*: the
+    backup's time to its first complete sentence in audio; *flush_s*: a sentence with its full stop
+    is believed complete after this silence; *retry_pause_s*: before an endpoint that failed is
+    tried again in the same step; *give_up_s*: with nothing to play, nobody waits longer.
+    """
+
+    hedge_after_s: float = 0.6
+    gap_floor_s: float = 0.35
+    gap_floor_empty_s: float = 0.6
+    recovery_q95_s: float = 0.6
+    flush_s: float = 0.08
+    retry_pause_s: float = 0.4
+    give_up_s: float = 8.0
+    attempts_max: int = 5
+    at_once_max: int = 3
+
+
+# -- facts -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Run the step on *candidates* endpoints, the best first; they are numbered from 0.
+
+    *heard*: the part of this answer that the caller heard before an interruption that came to
+    nothing; the step goes on after it.
+    """
+
+    candidates: int
+    heard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An attempt produced text."""
+
+    lane: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPart:
+    """An attempt produced a part of a tool call."""
+
+    lane: int
+    delta: ToolCallDelta
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt said that it is done: `stop`, `tool_calls`, `length`, `content_filter`."""
+
+    lane: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt failed."""
+
+    lane: int
+    fault: Fault
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The caller will hear silence at *at* if nothing more comes."""
+
+    at: Mono
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A deadline may have passed."""
+
+
+Fact = Begin | Text | ToolPart | Ended | Failed | Drain | Tick
+
+# -- acts ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start an attempt on *candidate*, to go on after *committed* ("": from the start)."""
+
+    lane: int
+    candidate: int
+    kind: Kind
+    committed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop an attempt; the provider is told."""
+
+    lane: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Give *sentence* to the synthesiser: it is committed."""
+
+    lane: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An attempt is judged silent: *silent_s* since its last useful token (or its launch)."""
+
+    lane: int
+    fault: Fault
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Elect:
+    """*lane* leads from here on, instead of *instead_of* (None: it is the first)."""
+
+    lane: int
+    instead_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The step is over. *lane*: who led at the end (None: nobody answered).
+
+    *reason*: `stop`, `tool_calls`, `length`, `content_filter`, or `failed`: the answer is
+    incomplete, or there is none.
+    """
+
+    lane: int | None
+    reason: str
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+Act = Launch | Cancel | Say | Suspect | Elect | Settle

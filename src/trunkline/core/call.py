@@ -1,0 +1,379 @@
+"""One call: who has the word, what the model is asked, what enters the history.
+
+    greeting -> (caller speaks -> model step -> tools -> model step ... -> all heard)* -> hang up
+
+Rules
+ 1. The history holds what was heard. A reply that is interrupted is cut to its heard text.
+ 2. The caller may always interrupt; what was said so far is then answered together.
+ 3. No model step starts while the caller speaks, and at most one reply is under way.
+ 4. Tools run at most once: the key is made of call, turn, step, tool and canonical arguments, never
+    of the model's own id for the call, which is new on every attempt.
+ 5. A tool's result that comes after an interruption still enters the history, in its place.
+ 6. Only the first answer to the consent question counts; what is unclear is not consent.
+ 7. A step that fails is answered by the apology; the second in a row ends the call with it.
+ 8. An interruption that held no words (a cough) lets the agent go on where it was heard last.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from trunkline.types import (
+    CallId,
+    Message,
+    Mono,
+    Persona,
+    Sample,
+    ToolCall,
+    ToolResult,
+)
+
+PENDING = '{"status": "pending"}'
+"""What the history says of a tool that has not answered yet."""
+
+Consent = Literal["not_asked", "asked", "granted", "refused"]
+Answer = Literal["yes", "no", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallPolicy:
+    """Bounds of a call, in seconds and counts."""
+
+    call_max_s: float = 1800.0
+    caller_silent_max_s: float = 60.0
+    steps_max: int = 6
+    failures_max: int = 2
+
+
+# -- facts -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The leg is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerOnset:
+    """The caller began to speak at *at*; *heard* is what the caller heard of the reply so far."""
+
+    at: Sample
+    heard: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSaid:
+    """An utterance is over. *text* is empty if it held no words; *answer*: as a yes or a no."""
+
+    text: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettled:
+    """A model step of *turn* is over: *text* was given to the synthesiser."""
+
+    turn: int
+    text: str
+    reason: str
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """A tool that was run in *turn* answered."""
+
+    turn: int
+    call: ToolCall
+    result: ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class AllHeard:
+    """Everything that was given to the synthesiser has been heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A deadline may have passed."""
+
+
+Fact = Begin | CallerOnset | CallerSaid | StepSettled | ToolAnswered | AllHeard | Tick
+
+# -- acts ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SayLine:
+    """Say *text* without a model, after what is already being said."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Think:
+    """Ask a model; *heard*: the part of this very answer that was heard before."""
+
+    turn: int
+    step: int
+    messages: tuple[Message, ...]
+    heard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopReply:
+    """The caller took the word: stop the model and the voice of *turn* at once."""
+
+    turn: int
+    heard: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Run *call* at most once under *key*."""
+
+    turn: int
+    step: int
+    call: ToolCall
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentIs:
+    """Consent to the recording changed to *state* because of *text*."""
+
+    state: Consent
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call."""
+
+    reason: str
+
+
+Act = SayLine | Think | StopReply | RunTool | ConsentIs | HangUp
+
+
+@dataclass(slots=True)
+class _Reply:
+    turn: int
+    entries: list[Message] = field(default_factory=list)
+    step: int = 0
+    thinking: bool = False
+    running: list[ToolCall] = field(default_factory=list)
+    closing: bool = False
+
+
+class Call:
+    """The machine of one call."""
+
+    def __init__(self, call: CallId, persona: Persona, policy: CallPolicy) -> None:
+        self._id, self._persona, self._policy = call, persona, policy
+        self._history: list[Message] = []
+        self._reply: _Reply | None = None
+        self._turn = 0
+        self._open_utterances = 0
+        self._interrupted = False
+        self._consent: Consent = "not_asked"
+        self._failures = 0
+        self._began = self._quiet_since = Mono(0.0)
+        self._over = False
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """The conversation as both sides know it: only what was heard."""
+        return tuple(self._history)
+
+    @property
+    def awaits_playout(self) -> bool:
+        """Whether the reply under way only waits to be heard to its end."""
+        reply = self._reply
+        return reply is not None and not reply.thinking and not reply.running
+
+    def deadline(self) -> Mono | None:
+        """When the call is too long, or the caller has been silent for too long."""
+        if self._over:
+            return None
+        ends = self._began + self._policy.call_max_s
+        if self._reply is not None or self._open_utterances:
+            return Mono(ends)
+        return Mono(min(ends, self._quiet_since + self._policy.caller_silent_max_s))
+
+    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:
+        """Take one fact; after `HangUp` nothing more comes."""
+        if self._over:
+            return ()
+        match fact:
+            case Begin():
+                return self._greet(now)
+            case CallerOnset(_, heard):
+                return self._onset(heard)
+            case CallerSaid(text, answer):
+                return self._said(text, answer, now)
+            case StepSettled():
+                return self._settled(fact)
+            case ToolAnswered():
+                return self._answered(fact)
+            case AllHeard():
+                return self._all_heard(now)
+            case Tick():
+                return self._tick(now)
+
+    # -- the caller ----------------------------------------------------------------------------
+
+    def _greet(self, now: Mono) -> list[Act]:
+        self._began = self._quiet_since = now
+        acts: list[Act] = [self._line(_Reply(0), self._persona.greeting)]
+        if self._persona.asks_consent:
+            self._consent = "asked"
+            acts.append(ConsentIs("asked", self._persona.greeting))
+        return acts
+
+    def _onset(self, heard: str) -> list[Act]:
+        self._open_utterances += 1
+        reply = self._reply
+        if reply is None:
+            return []
+        self._history += _cut(reply.entries, heard)
+        self._reply, self._interrupted = None, True
+        return [StopReply(reply.turn, heard)]
+
+    def _said(self, text: str, answer: Answer, now: Mono) -> list[Act]:
+        self._open_utterances -= 1
+        self._quiet_since = now
+        acts: list[Act] = []
+        if text:
+            acts += self._consider_consent(text, answer)
+            self._add_caller(text)
+        elif not self._interrupted:
+            return []
+        if self._open_utterances:
+            return acts
+        self._interrupted = False
+        return [*acts, self._next_turn()]
+
+    def _consider_consent(self, text: str, answer: Answer) -> list[Act]:
+        if self._consent != "asked":
+            return []
+        self._consent = "granted" if answer == "yes" else "refused"
+        return [ConsentIs(self._consent, text)]
+
+    def _add_caller(self, text: str) -> None:
+        if self._history and self._history[-1].role == "user":
+            text = f"{self._history.pop().content} {text}"
+        self._history.append(Message("user", text))
+
+    def _next_turn(self) -> Think | SayLine:
+        """Answer the caller, or go on where the interruption was."""
+        self._turn += 1
+        self._reply = _Reply(self._turn)
+        if not self._history or self._history[-1].role != "assistant":
+            return self._think(self._reply)
+        heard = self._history.pop().content
+        if not any(message.role == "user" for message in self._history):
+            return self._line(self._reply, self._persona.greeting)
+        self._reply.entries.append(Message("assistant", heard))
+        return replace(self._think(self._reply, without=1), heard=heard)
+
+    # -- the model -----------------------------------------------------------------------------
+
+    def _settled(self, fact: StepSettled) -> list[Act]:
+        reply = self._reply
+        if reply is None or reply.turn != fact.turn:
+            return []
+        reply.thinking = False
+        reply.entries.append(Message("assistant", fact.text, fact.tool_calls))
+        if fact.reason == "failed" or not (fact.text or fact.tool_calls):
+            return [self._apologise(reply)]
+        self._failures = 0
+        reply.running = list(fact.tool_calls)
+        return [RunTool(fact.turn, reply.step, c, self._key(reply, c)) for c in fact.tool_calls]
+
+    def _answered(self, fact: ToolAnswered) -> list[Act]:
+        reply = self._reply
+        answer = Message("tool", fact.result.content, tool_call_id=fact.call.id)
+        if reply is None or reply.turn != fact.turn or fact.call not in reply.running:
+            late = [m.tool_call_id == fact.call.id for m in self._history]
+            if True in late:
+                self._history[late.index(True)] = answer
+            return []
+        reply.running.remove(fact.call)
+        reply.entries.append(answer)
+        reply.closing |= fact.result.then == "hang_up"
+        if reply.running or reply.closing:
+            return []
+        reply.step += 1
+        if reply.step >= self._policy.steps_max:
+            return [self._apologise(reply)]
+        return [self._think(reply)]
+
+    def _all_heard(self, now: Mono) -> list[Act]:
+        reply = self._reply
+        if reply is None or not self.awaits_playout:
+            return []
+        self._history += reply.entries
+        self._reply, self._quiet_since = None, now
+        return self._hang_up("the agent said goodbye") if reply.closing else []
+
+    def _tick(self, now: Mono) -> list[Act]:
+        deadline = self.deadline()
+        if deadline is None or now < deadline:
+            return []
+        too_long = now >= self._began + self._policy.call_max_s
+        return self._hang_up("the call reached its limit" if too_long else "the caller is silent")
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _think(self, reply: _Reply, without: int = 0) -> Think:
+        reply.thinking = True
+        system = Message("system", self._persona.system_prompt)
+        said = reply.entries[: len(reply.entries) - without]
+        return Think(reply.turn, reply.step, (system, *self._history, *said))
+
+    def _line(self, reply: _Reply, text: str) -> SayLine:
+        reply.entries.append(Message("assistant", text))
+        self._reply = reply
+        return SayLine(reply.turn, text)
+
+    def _apologise(self, reply: _Reply) -> SayLine:
+        self._failures += 1
+        reply.closing |= self._failures >= self._policy.failures_max
+        return self._line(reply, self._persona.apology)
+
+    def _hang_up(self, reason: str) -> list[Act]:
+        self._over = True
+        return [HangUp(reason)]
+
+    def _key(self, reply: _Reply, call: ToolCall) -> str:
+        try:
+            arguments = json.dumps(json.loads(call.arguments), sort_keys=True)
+        except ValueError:
+            arguments = call.arguments
+        parts = (self._id, str(reply.turn), str(reply.step), call.name, arguments)
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def _cut(entries: Sequence[Message], heard: str) -> list[Message]:
+    """*entries* as the caller knows them: texts cut to *heard*, a prefix of all of them joined."""
+    kept: list[Message] = []
+    answered = {m.tool_call_id for m in entries if m.role == "tool"}
+    for entry in entries:
+        text = entry.content
+        if entry.role == "assistant" and text:
+            text = _prefix(text, heard)
+            heard = heard[len(text) :].lstrip()
+        if text or entry.tool_calls:
+            kept.append(replace(entry, content=text))
+        for call in entry.tool_calls:
+            if call.id not in answered:
+                kept.append(Message("tool", PENDING, tool_call_id=call.id))
+    return kept
+
+
+def _prefix(text: str, heard: str) -> str:
+    return text if heard.startswith(text) else heard

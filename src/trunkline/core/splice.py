@@ -1,0 +1,96 @@
+"""Where and how another endpoint goes on with a half-spoken answer.
+
+The seam is always the end of a sentence. What was committed (given to the synthesiser) is final:
+the next endpoint gets it as a prefix, or as an assistant message followed by a turn that asks for
+the rest, and everything it says passes the `RepeatGate`, because models that are asked to go on
+like to greet, to apologise or to start again.
+
+Design and thresholds: Trunkline's own measurements of November 2026, 5-gram containment > 0.6.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from trunkline.errors import InputError
+from trunkline.types import Message, Prompt
+
+GRAM = 5
+CONTAINED = 0.6
+
+GO_ON = {
+    "en": "[System note: your reply was interrupted after the text above, which the caller has "
+    "already heard. Go on with the next sentence only. Do not repeat, greet or apologise.]",
+    "de": "[Systemhinweis: Deine Antwort brach nach dem obigen Text ab; der Anrufer hat ihn schon "
+    "gehört. Fahre nur mit dem nächsten Satz fort. Nicht wiederholen, grüßen oder entschuldigen.]",
+    "fr": "[Note système : votre réponse s'est arrêtée après le texte ci-dessus, que l'appelant a "
+    "déjà entendu. Continuez avec la phrase suivante. Sans répéter, saluer ni vous excuser.]",
+    "es": "[Nota del sistema: su respuesta se cortó después del texto anterior, que la persona ya "
+    "ha oído. Continúe solo con la frase siguiente. Sin repetir, saludar ni disculparse.]",
+    "it": "[Nota di sistema: la risposta si è interrotta dopo il testo sopra, che chi chiama ha "
+    "già sentito. Continua solo con la frase successiva. Senza ripetere, salutare o scusarti.]",
+    "nl": "[Systeemnotitie: je antwoord brak af na de tekst hierboven, die de beller al heeft "
+    "gehoord. Ga alleen verder met de volgende zin. Niet herhalen, groeten of excuses maken.]",
+    "pt": "[Nota do sistema: a resposta foi interrompida após o texto acima, que a pessoa já "
+    "ouviu. Continue apenas com a próxima frase. Sem repetir, cumprimentar ou pedir desculpa.]",
+}
+"""The turn that asks for the rest, in the language of the call."""
+
+
+def continuation(
+    prompt: Prompt,
+    committed: str,
+    how: Literal["token_exact", "prefix", "turn"],
+    language: str,
+) -> Prompt:
+    """*prompt*, asking only for what follows *committed*; unchanged if nothing is committed.
+
+    Raises `InputError` when *how* is `turn` and no `GO_ON` text exists in *language*.
+    """
+    if not committed:
+        return prompt
+    said = Message("assistant", committed)
+    if how != "turn":
+        return replace(prompt, messages=(*prompt.messages, said), continue_final=True)
+    note = GO_ON.get(language.partition("-")[0].lower())
+    if note is None:
+        raise InputError(
+            f"language {language!r} has no text that asks a model to go on; "
+            f"known: {', '.join(sorted(GO_ON))}. Use an endpoint with continuation: prefix, "
+            "or add the text to trunkline.core.splice.GO_ON"
+        )
+    return replace(prompt, messages=(*prompt.messages, said, Message("user", note)))
+
+
+def words_of(text: str) -> list[str]:
+    """*text* as lower-case words without punctuation, for comparison only."""
+    return re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.casefold())
+
+
+class RepeatGate:
+    """Says of each sentence of a rescuer whether the caller has heard it before."""
+
+    __slots__ = ("_grams", "_sentences")
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        """*sentences*: what is committed so far."""
+        said = [words_of(sentence) for sentence in sentences]
+        self._sentences = {tuple(words) for words in said}
+        everything = [word for words in said for word in words]
+        self._grams = set(_grams(everything))
+
+    def repeats(self, sentence: str) -> bool:
+        """Whether *sentence* is, in substance, part of what is committed.
+
+        A sentence of fewer than five words repeats only if it stands there as a sentence.
+        """
+        words = words_of(sentence)
+        grams = _grams(words)
+        if not grams:
+            return tuple(words) in self._sentences
+        return sum(gram in self._grams for gram in grams) / len(grams) > CONTAINED
+
+
+def _grams(words: Sequence[str]) -> list[tuple[str, ...]]:
+    return [tuple(words[i : i + GRAM]) for i in range(len(words) - GRAM + 1)]

@@ -1,0 +1,103 @@
+"""When the caller speaks and when the caller has finished: VAD windows in, onsets and ends out.
+
+It counts in the call's own samples, not in wall time, so a late or bursty carrier changes nothing.
+
+    silent --(onset_windows of speech in a row)--> speaking --(hangover_s without speech)--> silent
+                                                            --(utterance_max_s)-----------> silent
+
+The speech probability that keeps an utterance open is lower than the one that opens it: voices
+fade before they end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trunkline.types import SAMPLE_RATE, Mono, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPolicy:
+    """Seconds and probabilities of turn-taking.
+
+    *onset_windows* windows of 32 ms make an onset (a barge-in must be heard within 250 ms, a click
+    must not count); *hangover_s* of 0.3 is the safer default against pauses inside a sentence.
+    """
+
+    onset_probability: float = 0.5
+    stay_probability: float = 0.35
+    onset_windows: int = 3
+    hangover_s: float = 0.3
+    utterance_max_s: float = 28.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of caller audio up to sample *end* and the probability that it holds speech."""
+
+    probability: float
+    start: Sample
+    end: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The caller began to speak at sample *at*."""
+
+    at: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfSpeech:
+    """The caller's speech ended at sample *at*; it was sure at *known_at*."""
+
+    at: Sample
+    known_at: Sample
+
+
+class Turns:
+    """The machine of one caller; it has no deadline: its time is the audio itself."""
+
+    __slots__ = ("_ended", "_policy", "_run", "_run_start", "_speaking", "_started")
+
+    def __init__(self, policy: TurnPolicy) -> None:
+        self._policy = policy
+        self._speaking = False
+        self._run, self._run_start = 0, Sample(0)
+        self._started, self._ended = Sample(0), Sample(0)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is open."""
+        return self._speaking
+
+    def deadline(self) -> Mono | None:
+        """Never: silence arrives as windows."""
+        return None
+
+    def feed(self, window: Window, now: Mono) -> Sequence[Onset | EndOfSpeech]:
+        """Take the next window; at most one onset or end comes of it."""
+        del now  # this machine's clock is the audio
+        return self._while_speaking(window) if self._speaking else self._while_silent(window)
+
+    def _while_silent(self, window: Window) -> Sequence[Onset]:
+        if window.probability < self._policy.onset_probability:
+            self._run = 0
+            return ()
+        if self._run == 0:
+            self._run_start = window.start
+        self._run += 1
+        if self._run < self._policy.onset_windows:
+            return ()
+        self._speaking, self._run = True, 0
+        self._started, self._ended = self._run_start, window.end
+        return (Onset(self._started),)
+
+    def _while_speaking(self, window: Window) -> Sequence[EndOfSpeech]:
+        if window.probability >= self._policy.stay_probability:
+            self._ended = window.end
+        silence_s = (window.end - self._ended) / SAMPLE_RATE
+        length_s = (window.end - self._started) / SAMPLE_RATE
+        if silence_s < self._policy.hangover_s and length_s < self._policy.utterance_max_s:
+            return ()
+        self._speaking = False
+        return (EndOfSpeech(self._ended, window.end),)
