@@ -163,6 +163,7 @@ Act = SayLine | Think | StopReply | RunTool | ConsentIs | HangUp
 class _Reply:
     turn: int
     entries: list[Message] = field(default_factory=list)
+    heard_before: str = ""
     step: int = 0
     thinking: bool = False
     running: list[ToolCall] = field(default_factory=list)
@@ -178,7 +179,7 @@ class Call:
         self._reply: _Reply | None = None
         self._turn = 0
         self._open_utterances = 0
-        self._interrupted = False
+        self._owes_reply = False
         self._consent: Consent = "not_asked"
         self._failures = 0
         self._began = self._quiet_since = Mono(0.0)
@@ -204,7 +205,7 @@ class Call:
             return Mono(ends)
         return Mono(min(ends, self._quiet_since + self._policy.caller_silent_max_s))
 
-    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:
+    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: PLR0911  # one return a fact
         """Take one fact; after `HangUp` nothing more comes."""
         if self._over:
             return ()
@@ -239,8 +240,8 @@ class Call:
         reply = self._reply
         if reply is None:
             return []
-        self._history += _cut(reply.entries, heard)
-        self._reply, self._interrupted = None, True
+        self._history += _cut(reply.entries, f"{reply.heard_before} {heard}".strip())
+        self._reply, self._owes_reply = None, True
         return [StopReply(reply.turn, heard)]
 
     def _said(self, text: str, answer: Answer, now: Mono) -> list[Act]:
@@ -250,11 +251,10 @@ class Call:
         if text:
             acts += self._consider_consent(text, answer)
             self._add_caller(text)
-        elif not self._interrupted:
-            return []
-        if self._open_utterances:
+            self._owes_reply = True
+        if self._open_utterances or not self._owes_reply:
             return acts
-        self._interrupted = False
+        self._owes_reply = False
         return [*acts, self._next_turn()]
 
     def _consider_consent(self, text: str, answer: Answer) -> list[Act]:
@@ -277,8 +277,10 @@ class Call:
         heard = self._history.pop().content
         if not any(message.role == "user" for message in self._history):
             return self._line(self._reply, self._persona.greeting)
+        think = replace(self._think(self._reply), heard=heard)
         self._reply.entries.append(Message("assistant", heard))
-        return replace(self._think(self._reply, without=1), heard=heard)
+        self._reply.heard_before = heard
+        return think
 
     # -- the model -----------------------------------------------------------------------------
 
@@ -329,13 +331,13 @@ class Call:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _think(self, reply: _Reply, without: int = 0) -> Think:
+    def _think(self, reply: _Reply) -> Think:
         reply.thinking = True
         system = Message("system", self._persona.system_prompt)
-        said = reply.entries[: len(reply.entries) - without]
-        return Think(reply.turn, reply.step, (system, *self._history, *said))
+        return Think(reply.turn, reply.step, (system, *self._history, *reply.entries))
 
     def _line(self, reply: _Reply, text: str) -> SayLine:
+        text = " ".join(text.split())  # as its sentences will be joined again
         reply.entries.append(Message("assistant", text))
         self._reply = reply
         return SayLine(reply.turn, text)
@@ -369,9 +371,11 @@ def _cut(entries: Sequence[Message], heard: str) -> list[Message]:
             heard = heard[len(text) :].lstrip()
         if text or entry.tool_calls:
             kept.append(replace(entry, content=text))
-        for call in entry.tool_calls:
-            if call.id not in answered:
-                kept.append(Message("tool", PENDING, tool_call_id=call.id))
+        kept += [
+            Message("tool", PENDING, tool_call_id=call.id)
+            for call in entry.tool_calls
+            if call.id not in answered
+        ]
     return kept
 
 
