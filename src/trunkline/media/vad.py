@@ -1,0 +1,168 @@
+"""Voice activity of all calls of a worker: one Silero model, one batched inference a tick.
+
+Alone, a window costs three times what it costs in a batch of 32, and a session per call would
+cost 10 MB each. So streams only collect audio; `VadPool.tick` stacks one window of every stream
+that holds one and runs the model once. The recurrent state and the context travel with the
+stream, so that a stream's result does not depend on who else is in the batch.
+
+The model (Silero VAD, MIT, package `silero-vad`) takes at 8 kHz `input[B, 32 + 256]`, the last 32
+samples of the window before and the 256 of this one in -1..1, `state[2, B, 128]` and `sr`; it
+gives `output[B, 1]` and the next state. The package imports torch: we only look up where it is.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
+
+from trunkline.errors import InputError
+from trunkline.media import g711
+from trunkline.types import SAMPLE_RATE, Sample
+
+WINDOW_SAMPLES: Final = 256
+"""Samples in one window of the model (32 ms)."""
+HELD_SAMPLES_MAX: Final = SAMPLE_RATE
+"""What a stream holds for the next tick. A worker that is a second late has worse problems than
+old windows; the oldest are dropped and counted."""
+
+_CONTEXT: Final = 32
+_STATE_SHAPE: Final = (2, 1, 128)
+_MEND: Final = "Install it with: pip install --no-deps silero-vad"
+_UNIT: Final = g711.mulaw_decode(bytes(range(256))).astype(np.float32) / np.float32(32_768)
+"""Mu-law code -> sample in -1..1: one lookup instead of two passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """*probability* of speech in the 256 samples of the call before sample *end*."""
+
+    probability: float
+    end: Sample
+
+
+def model_path(package: str = "silero_vad") -> Path:
+    """Where the installed package keeps the model; `InputError` if it does not."""
+    spec = importlib.util.find_spec(package)  # finds it without running it: it imports torch
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"voice activity: the Python package {package!r} is missing. {_MEND}")
+    path = Path(spec.submodule_search_locations[0]) / "data" / "silero_vad.onnx"
+    if not path.is_file():
+        raise InputError(f"voice activity: {package!r} is installed, but without {path}. {_MEND}")
+    return path
+
+
+class VadStream:
+    """The caller's audio of one call on its way into the pool. Leave it with `close()`."""
+
+    def __init__(self, pool: "VadPool") -> None:
+        self._pool = pool
+        self.dropped_samples = 0
+        """Samples that were never looked at, because no tick came for a second."""
+        self._state = np.zeros(_STATE_SHAPE, np.float32)
+        # Twice the limit: the live part slides to the front once in a while, not at each window.
+        self._audio = np.zeros(_CONTEXT + 2 * HELD_SAMPLES_MAX, np.float32)
+        self._start, self._stop = 0, _CONTEXT  # of context and unseen samples in _audio
+        self._fed = 0
+
+    def feed(self, mulaw: bytes) -> None:
+        """Hold the next G.711 mu-law samples of the call, 8 kHz, for the coming ticks."""
+        self._fed += len(mulaw)
+        fresh = mulaw[-HELD_SAMPLES_MAX:]
+        excess = self._held() + len(mulaw) - HELD_SAMPLES_MAX
+        if excess > 0:
+            self.dropped_samples += excess
+            self._start = min(self._start + excess, self._stop - _CONTEXT)
+        if self._stop + len(fresh) > len(self._audio):
+            live = self._audio[self._start : self._stop].copy()
+            self._audio[: len(live)] = live
+            self._start, self._stop = 0, len(live)
+        self._audio[self._stop : self._stop + len(fresh)] = _UNIT[np.frombuffer(fresh, np.uint8)]
+        self._stop += len(fresh)
+
+    def close(self) -> None:
+        """Leave the pool; idempotent. What is held is forgotten."""
+        self._pool._streams.pop(self, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _held(self) -> int:
+        return self._stop - self._start - _CONTEXT
+
+    def _window(self) -> NDArray[np.float32]:
+        return self._audio[self._start : self._start + _CONTEXT + WINDOW_SAMPLES]
+
+    def _done(self, probability: float, state: NDArray[np.float32]) -> Window:
+        """Move on by the window that was just judged."""
+        self._state = state
+        self._start += WINDOW_SAMPLES
+        return Window(probability, Sample(self._fed - self._held()))
+
+
+class VadPool:
+    """The model, loaded once, and the streams of all calls. One thread: the worker's own.
+
+    Raises `InputError` if the model is missing or broken.
+    """
+
+    def __init__(self, model: Path | None = None) -> None:
+        path = model or model_path()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except (Fail, InvalidGraph, InvalidProtobuf) as error:
+            raise InputError(f"voice activity: {path} is not a model: {error}. {_MEND}") from error
+        self._rate = np.array(SAMPLE_RATE, np.int64)
+        self._streams: dict[VadStream, None] = {}  # a set that keeps the order of joining
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def join(self) -> VadStream:
+        """A stream for one more call, at its sample 0."""
+        stream = VadStream(self)
+        self._streams[stream] = None
+        return stream
+
+    def tick(self) -> list[tuple[VadStream, Window]]:
+        """Judge every whole window that is held: one inference for all streams, repeated while
+        any holds another (at most 31 times: a stream holds a second). A stream's windows come in
+        order; less than a window stays held.
+        """
+        judged: list[tuple[VadStream, Window]] = []
+        ready = [s for s in self._streams if s._held() >= WINDOW_SAMPLES]
+        while ready:
+            judged += self._judge(ready)
+            ready = [s for s in ready if s._held() >= WINDOW_SAMPLES]
+        return judged
+
+    def _judge(self, ready: list[VadStream]) -> list[tuple[VadStream, Window]]:
+        probability, state = self._session.run(
+            None,
+            {
+                "input": np.stack([s._window() for s in ready]),
+                "state": np.concatenate([s._state for s in ready], axis=1),
+                "sr": self._rate,
+            },
+        )
+        return [
+            (stream, stream._done(float(probability[i, 0]), state[:, i : i + 1]))
+            for i, stream in enumerate(ready)
+        ]
