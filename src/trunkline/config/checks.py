@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from trunkline.config.models import STAGES
 from trunkline.config.tree import Loc, Source, Tree, dotted
+from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
 from trunkline.types import StageName
 
@@ -36,7 +37,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def check(tree: Tree, source: Source) -> list[ConfigError]:
     """All errors in *tree* that its shape does not show."""
-    return [*_secrets(tree, source), *_endpoints(tree, source), *_routes(tree, source)]
+    return [*_secrets(tree, source), *_endpoints(tree, source), *_agents(tree, source)]
 
 
 def _secrets(tree: Tree, source: Source) -> Iterator[ConfigError]:
@@ -66,9 +67,10 @@ def _endpoints(tree: Tree, source: Source) -> Iterator[ConfigError]:
             yield source.error((*loc, "base_url"), what, "Use https, or key_env: null")
 
 
-def _routes(tree: Tree, source: Source) -> Iterator[ConfigError]:
+def _agents(tree: Tree, source: Source) -> Iterator[ConfigError]:
     for agent, raw in _mapping(_mapping(tree).get("agents")).items():
         routes, loc = _mapping(raw).get("routes"), ("agents", agent, "routes")
+        yield from _turn(_mapping(raw).get("turn"), (*loc[:-1], "turn"), source)
         if not isinstance(routes, dict):
             continue  # the shape says so already
         for stage in STAGES.keys() - routes.keys():
@@ -82,6 +84,15 @@ def _routes(tree: Tree, source: Source) -> Iterator[ConfigError]:
                 for at, what, mend in _route_faults(_mapping(tree), StageName(key), names):
                     place = (*loc, key, at)
                     yield source.error(place, f"{dotted(place)}: {what}", mend)
+
+
+def _turn(turn: Tree, loc: Loc, source: Source) -> Iterator[ConfigError]:
+    told, default = _mapping(turn), TurnPolicy()
+    opens = told.get("onset_probability", default.onset_probability)
+    stays = told.get("stay_probability", default.stay_probability)
+    if isinstance(opens, float) and isinstance(stays, float) and stays > opens:
+        what = f"{dotted(loc)}: stay_probability {stays} is above onset_probability {opens}"
+        yield source.error((*loc, "stay_probability"), what, "Lower it, or raise the other")
 
 
 def _route_faults(

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from trunkline.config.tree import Loc, Source, dotted
+from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
 from trunkline.types import LLM, STT, TTS, DataClass, StageName
@@ -97,26 +98,35 @@ class EndpointConfig(Model):
 
 
 class PolicyConfig(Model):
-    """When to hedge, when to rescue (see `core.attempts`); what is left out keeps its default."""
+    """When to hedge, when to rescue (see `core.attempt_words`); what is left out keeps its default."""
 
     hedge_after_s: Seconds | None = Field(
         default=None,
         description="seconds without a useful token before a second endpoint is asked too",
     )
     gap_floor_s: Seconds | None = Field(
-        default=None,
-        description="the shortest silence between tokens, in seconds, that may be a stall",
+        default=None, description="seconds: a shorter silence between tokens is no stall"
     )
     gap_floor_empty_s: Seconds | None = Field(
-        default=None, description="the same, in seconds, while no audio is queued"
+        default=None, description="seconds: the same while nothing is being played"
     )
     recovery_q95_s: Seconds | None = Field(
-        default=None,
-        description="seconds that the best backup needs to its first audio, 95th percentile",
+        default=None, description="seconds that the backup needs to its first sentence in audio"
     )
-    attempts_max: Annotated[int, Field(ge=1, le=8)] | None = Field(
-        default=None,
-        description="a whole number from 1 to 8: attempts for one step, the first included",
+    flush_s: Seconds | None = Field(
+        default=None, description="seconds of silence after a full stop that end a sentence"
+    )
+    retry_pause_s: Seconds | None = Field(
+        default=None, description="seconds before an endpoint that failed is tried again"
+    )
+    give_up_s: Seconds | None = Field(
+        default=None, description="seconds without anything to play before the call apologises"
+    )
+    attempts_max: Annotated[int, Field(ge=1, le=16)] | None = Field(
+        default=None, description="a whole number from 1 to 16: attempts for one step, in all"
+    )
+    at_once_max: Annotated[int, Field(ge=1, le=4)] | None = Field(
+        default=None, description="a whole number from 1 to 4: attempts that run side by side"
     )
 
 
@@ -220,6 +230,11 @@ class Config(Model):
     def error(self, loc: Loc, what: str, mend: str) -> ConfigError:
         """A `ConfigError` that points at *loc* in the file this configuration was read from."""
         return self._source.error(loc, f"{dotted(loc)}: {what}", mend)
+
+
+def attempt_policy(config: PolicyConfig) -> AttemptPolicy:
+    """The core's policy: its defaults, replaced by what the file says."""
+    return AttemptPolicy(**config.model_dump(exclude_none=True))
 
 
 def turn_policy(config: TurnConfig) -> TurnPolicy:
