@@ -11,7 +11,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from trunkline.types import (
     DataClass,
@@ -205,6 +205,10 @@ class Journal(Protocol):
         sample: Sample | None = None,
     ) -> None:
         """Accept one event; never blocks. *zone*: where it was processed, "" for this worker."""
+        ...
+
+    def audio(self, channel: Literal["caller", "agent"], at: Sample, mulaw: bytes) -> None:
+        """Record audio from sample *at* on, if consent allows it; never blocks."""
         ...
 
     async def commit(self) -> None:

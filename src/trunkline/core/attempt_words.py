@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AttemptPolicy:
-    """Seconds, and two bounds.
+    """Seconds, and bounds of a step (an endpoint that talks for ever is stopped).
 
     *gap_floor_s*: a shorter silence between useful tokens is no evidence (about the p99.9 of
     healthy gaps); *gap_floor_empty_s*: the same while nothing is committed; *recovery_q95_s*: the
@@ -37,6 +37,8 @@ class AttemptPolicy:
     give_up_s: float = 8.0
     attempts_max: int = 5
     at_once_max: int = 3
+    sentences_max: int = 60
+    tool_chars_max: int = 16_384
 
 
 # -- facts -----------------------------------------------------------------------------------------

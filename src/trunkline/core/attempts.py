@@ -69,6 +69,17 @@ class _Lane:
     phrases: Phrases = field(default_factory=Phrases)
     tools: dict[int, ToolCallDelta] = field(default_factory=dict)
 
+    def add_tool_part(self, delta: ToolCallDelta) -> int:
+        """Put the pieces of a tool call together; the length of all arguments so far."""
+        before = self.tools.get(delta.index, ToolCallDelta(delta.index, "", "", ""))
+        self.tools[delta.index] = ToolCallDelta(
+            delta.index,
+            before.id or delta.id,
+            before.name or delta.name,
+            before.arguments + delta.arguments,
+        )
+        return sum(len(part.arguments) + 1 for part in self.tools.values())
+
 
 class Attempts:
     """The machine of one step. Lanes are attempts, numbered in the order of their launch."""
@@ -124,17 +135,14 @@ class Attempts:
                 acts: list[Act] = []
                 for sentence in lane.phrases.feed(text):
                     acts += self._offer(number, sentence)
-                return acts
-            case ToolPart(_, delta):
+                if len(self._committed) < self._policy.sentences_max:
+                    return acts
+                return [*acts, *self._cancel_others(None, "too long"), *self._settle("length")]
+            case ToolPart(number, delta):
                 self._alive(lane, now)
-                before = lane.tools.get(delta.index, ToolCallDelta(delta.index, "", "", ""))
-                lane.tools[delta.index] = ToolCallDelta(
-                    delta.index,
-                    before.id or delta.id,
-                    before.name or delta.name,
-                    before.arguments + delta.arguments,
-                )
-                return []
+                if lane.add_tool_part(delta) <= self._policy.tool_chars_max:
+                    return []
+                return [Cancel(number, "too long"), *self._failed(number, Fault.MALFORMED, now)]
             case Ended(number, reason):
                 return self._ended(number, reason, now)
             case Failed(number, fault, _):
