@@ -1,0 +1,165 @@
+"""One phone leg over Twilio Media Streams: `contracts.Carrier` on a `Socket`.
+
+    decoder, started = await accept(socket)    # connected and start
+    async with open_leg(socket, decoder, started) as carrier:
+        async for event in carrier.events(): ...
+
+Reading is on demand: an agent that does not read its events holds the carrier back through TCP,
+there is no queue to grow. Writing goes through a bounded outbox that one task drains.
+
+How a leg ends: the carrier's `stop`, its silence, its socket closed or stuck, its protocol broken,
+or our `hangup`. Each is one `Stopped` with its reason, the last event. What is sent to a leg that
+has ended is dropped; only the `play` (or mark, or clear) that finds the outbox full raises.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from trunkline.contracts import CarrierEvent, Media, Started, Stopped
+from trunkline.errors import CarrierLost, InputError
+from trunkline.telephony import twilio
+from trunkline.telephony.wire import Outbox, Socket
+from trunkline.types import SAMPLE_RATE
+
+START_S: Final = 5.0
+"""For connected and start: Twilio sends both at once; a socket that does not is no carrier."""
+IDLE_S: Final = 10.0
+"""Without media: Twilio sends a frame every 20 ms, muted or not; after this the caller is gone."""
+FLUSH_S: Final = 2.0
+"""How long a hang-up waits for the outbox: longer than any jitter that the line survives."""
+_PIECE_BYTES: Final = SAMPLE_RATE  # one second: small enough that `clear` finds most of it unsent
+
+
+class TwilioCarrier:
+    """A started leg; made by `open_leg`. *started* is also the first event."""
+
+    def __init__(
+        self, socket: Socket, decoder: twilio.StreamDecoder, started: Started, idle_s: float
+    ) -> None:
+        self.started = started
+        self._socket, self._decoder, self._idle_s = socket, decoder, idle_s
+        self._outbox = Outbox()
+        self._delivered = asyncio.Event()
+        self._reason: str | None = None
+        self._heard = asyncio.get_running_loop().time()
+
+    async def events(self) -> AsyncGenerator[CarrierEvent, None]:
+        """What happens on the leg, `Started` first, `Stopped` last. To be iterated once."""
+        yield self.started
+        while True:
+            event = await self._next()
+            if event is None:
+                continue
+            yield event
+            if isinstance(event, Stopped):
+                return
+
+    def play(self, mulaw: bytes, /) -> None:
+        """Send audio; raises `CarrierLost` if the peer has stopped reading."""
+        stream = self._decoder.stream
+        for start in range(0, len(mulaw), _PIECE_BYTES):
+            piece = mulaw[start : start + _PIECE_BYTES]
+            self._put(twilio.media(stream, piece), audio=True)
+
+    def mark(self, name: str, /) -> None:
+        """Ask for *name* back once all audio so far has been played."""
+        self._put(twilio.mark(self._decoder.stream, name))
+
+    def clear(self) -> None:
+        """Drop audio here and at the carrier.
+
+        Marks that still wait here are sent before the `clear`, in their order: the carrier holds
+        them behind nothing, or behind audio that it drops, and returns them at once. The names
+        tell the caller of this which reply they belonged to.
+        """
+        self._outbox.drop_audio()
+        self._put(twilio.clear(self._decoder.stream))
+
+    async def hangup(self, reason: str, /) -> None:
+        """Send what is in the outbox, within `FLUSH_S`, and close the socket; idempotent."""
+        self._end(reason)
+        self._outbox.finish()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await self._delivered.wait()
+        await self._socket.close(1000, self._reason or reason)
+
+    async def deliver(self) -> None:
+        """Drain the outbox until the leg ends: the one task that sends."""
+        try:
+            await self._outbox.drain(self._socket.send)
+        except CarrierLost as lost:
+            self._lose(str(lost))
+        finally:
+            self._delivered.set()
+
+    async def _next(self) -> CarrierEvent | None:
+        try:
+            async with asyncio.timeout_at(self._heard + self._idle_s):
+                text = await self._socket.receive()
+            event = None if text is None else self._decoder.decode(text)
+        except TimeoutError:
+            self._lose(f"no audio came from the carrier for {self._idle_s:g} s")
+            return Stopped(self._reason or "")
+        except InputError as broken:
+            self._end(f"the carrier broke the protocol: {broken}")
+            await self._socket.close(1002, "protocol error")
+            return Stopped(self._reason or "")
+        if text is None:
+            self._end(f"the carrier closed the socket (code {self._socket.close_code or 1006})")
+            self._outbox.finish()
+            return Stopped(self._reason or "")
+        if isinstance(event, Media):
+            self._heard = asyncio.get_running_loop().time()
+        elif isinstance(event, Stopped):
+            self._end(event.reason)
+            self._outbox.finish()
+        return event
+
+    def _put(self, message: bytes, *, audio: bool = False) -> None:
+        try:
+            self._outbox.put(message, audio=audio)
+        except CarrierLost as lost:
+            self._lose(str(lost))
+            raise
+
+    def _end(self, reason: str) -> None:
+        self._reason = self._reason or reason  # the first reason is the cause
+
+    def _lose(self, reason: str) -> None:
+        """Give the leg up without a handshake; the reader, if it waits, sees the socket close."""
+        self._end(reason)
+        self._outbox.finish()
+        self._socket.abort()
+
+
+async def accept(
+    socket: Socket, *, start_s: float = START_S
+) -> tuple[twilio.StreamDecoder, Started]:
+    """Read up to `start`; `InputError` if the peer says another thing, `CarrierLost` if none."""
+    decoder = twilio.StreamDecoder()
+    try:
+        async with asyncio.timeout(start_s):
+            while (text := await socket.receive()) is not None:
+                event = decoder.decode(text)
+                if isinstance(event, Started):
+                    return decoder, event
+    except TimeoutError:
+        raise CarrierLost(f"no start message within {start_s:g} s of the connection") from None
+    raise CarrierLost("the socket was closed before the start message")
+
+
+@asynccontextmanager
+async def open_leg(
+    socket: Socket, decoder: twilio.StreamDecoder, started: Started, *, idle_s: float = IDLE_S
+) -> AsyncIterator[TwilioCarrier]:
+    """A carrier for a stream that `accept` accepted; leaving the context hangs up."""
+    async with asyncio.TaskGroup() as tasks:
+        carrier = TwilioCarrier(socket, decoder, started, idle_s)
+        tasks.create_task(carrier.deliver())
+        try:
+            yield carrier
+        finally:
+            await carrier.hangup("the agent is done")

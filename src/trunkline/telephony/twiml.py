@@ -1,0 +1,149 @@
+"""TwiML, the few verbs that a streamed call needs: written by the server, read by the caller tool.
+
+Written: `<Connect><Stream>` with `<Parameter>`s, and a sentence with a hang-up.
+Read: `<Connect><Stream url>`, `<Say>`, `<Pause length>`, `<Redirect>`, `<Hangup>`, in document
+order, as Twilio executes them (twilio.com/docs/voice/twiml, read November 2026). Any other verb,
+and a `<Connect action=...>`, is an `InputError`: a tool that skipped it would not test what runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape, quoteattr
+
+from trunkline.errors import InputError
+
+TWIML_BYTES_MAX: Final = 64 * 1024
+"""The longest document that Twilio takes, and so the longest that is read."""
+PARAMETER_CHARS_MAX: Final = 500
+"""A `<Parameter>`'s name and value together: Twilio's limit."""
+_HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """`<Connect><Stream>`: stream the call to *url* until the socket closes."""
+
+    url: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """`<Say>`: the carrier speaks *text*."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """`<Pause>`: silence for *length_s*."""
+
+    length_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """`<Redirect>`: go on with the document at *url* (may be relative)."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """`<Hangup>`: the end of the call."""
+
+
+Verb = Stream | Say | Pause | Redirect | Hangup
+
+
+def twiml_connect(ws_url: str, parameters: Mapping[str, str]) -> str:
+    """TwiML that streams the call to *ws_url*, which may have no query (Twilio error 31920).
+
+    Raises `InputError` if the URL or a parameter would be refused by Twilio.
+    """
+    if not ws_url.startswith(("ws://", "wss://")) or "?" in ws_url:
+        raise InputError(
+            f"stream URL {ws_url!r}: needs ws:// or wss:// and no query; use parameters instead"
+        )
+    for name, value in parameters.items():
+        if len(name) + len(value) > PARAMETER_CHARS_MAX:
+            raise InputError(
+                f"stream parameter {name[:40]!r}: name and value have {len(name) + len(value)} "
+                f"characters; Twilio takes {PARAMETER_CHARS_MAX}"
+            )
+    inner = "".join(
+        f"<Parameter name={quoteattr(_plain(name))} value={quoteattr(_plain(value))}/>"
+        for name, value in parameters.items()
+    )
+    stream = f"<Stream url={quoteattr(_plain(ws_url))}>{inner}</Stream>"
+    return f"{_HEAD}<Response><Connect>{stream}</Connect></Response>"
+
+
+def twiml_refuse(sentence: str) -> str:
+    """TwiML that says *sentence* and hangs up."""
+    return f"{_HEAD}<Response><Say>{escape(_plain(sentence))}</Say><Hangup/></Response>"
+
+
+def parse_twiml(document: bytes) -> list[Verb]:
+    """The verbs of a TwiML document in order; `InputError` on what this module does not read."""
+    if len(document) > TWIML_BYTES_MAX:
+        raise InputError(f"TwiML of {len(document)} bytes; the limit is {TWIML_BYTES_MAX}")
+    if b"<!" in document.replace(b"<!--", b""):
+        # Entities are the only way in which XML of this size can do harm, and TwiML has none.
+        raise InputError("TwiML with a document type or CDATA declaration; send plain elements")
+    try:
+        root = ET.fromstring(document)  # noqa: S314  # no DTD can get here: see above
+    except ET.ParseError as broken:
+        raise InputError(f"TwiML that is not XML: {broken}") from broken
+    if root.tag != "Response":
+        raise InputError(f"TwiML begins with <{root.tag}>; it has to be <Response>")
+    return [_verb(element) for element in root]
+
+
+def _verb(element: ET.Element) -> Verb:
+    text = (element.text or "").strip()
+    match element.tag:
+        case "Connect":
+            return _stream(element)
+        case "Say":
+            return Say(text)
+        case "Pause":
+            return Pause(_length(element.get("length", "1")))
+        case "Redirect":
+            return Redirect(text)
+        case "Hangup":
+            return Hangup()
+        case other:
+            raise InputError(
+                f"TwiML verb <{other}> is not supported here; "
+                "Connect, Say, Pause, Redirect and Hangup are"
+            )
+
+
+def _stream(connect: ET.Element) -> Stream:
+    nouns = list(connect)
+    if len(nouns) != 1 or nouns[0].tag != "Stream" or not nouns[0].get("url") or connect.attrib:
+        raise InputError(
+            "TwiML <Connect> needs exactly one <Stream url=...> and no attributes to be run here"
+        )
+    return Stream(
+        nouns[0].get("url", ""),
+        {p.get("name", ""): p.get("value", "") for p in nouns[0].iter("Parameter")},
+    )
+
+
+def _length(text: str) -> float:
+    if not text.isascii() or not text.isdigit() or int(text[:6]) > 600:
+        raise InputError(f'TwiML <Pause length="{text[:20]}">: give whole seconds, at most 600')
+    return float(text)
+
+
+def _plain(text: str) -> str:
+    """Without the characters that XML 1.0 cannot carry even when escaped (section 2.2)."""
+    return "".join(
+        c
+        for c in text
+        if c in "\t\n\r" or "\x20" <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff"
+    )
