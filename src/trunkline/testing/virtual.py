@@ -76,20 +76,25 @@ def run(main: Coroutine[Any, Any, T], *, seed: int = 0, limit_s: float = LIMIT_S
     try:
         result: T = loop.run_until_complete(main)
         loop.settle()  # a task that was cancelled may still end, as long as no time passes
-        if asyncio.all_tasks(loop):
-            raise Leak(f"tasks were left over when main returned\n{describe_waits(loop)}")
-        if loop.unhandled:
-            raise Unhandled(describe_unhandled(loop.unhandled)) from loop.unhandled[0].get(
-                "exception"
-            )
-        return result
+        _check_tidy(loop)
     except VirtualTimeError as error:
-        if loop.unhandled and not isinstance(error, Unhandled):  # often why the others wait
+        if loop.unhandled:  # often why the others wait
             error.add_note(describe_unhandled(loop.unhandled))
         raise
+    else:
+        return result
     finally:
         _wind_up(loop)
         main.close()
+
+
+def _check_tidy(loop: VirtualLoop) -> None:
+    if asyncio.all_tasks(loop):
+        raise Leak(f"tasks were left over when main returned\n{describe_waits(loop)}")
+    if loop.unhandled:
+        raise Unhandled("callbacks failed, or tasks that nobody awaits") from loop.unhandled[0].get(
+            "exception"
+        )
 
 
 def _wind_up(loop: VirtualLoop) -> None:
