@@ -1,0 +1,107 @@
+"""The caller's audio in one call: recorder tap, voice activity, and the utterance that is open.
+
+While the caller is silent the last half second is kept, because an onset is known only after the
+fact. While the caller speaks everything is kept, at most 30 s: it is what a second recogniser
+replays when the first one dies.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+from trunkline.contracts import Media
+from trunkline.media.g711 import mulaw_decode
+from trunkline.types import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, Mono, Sample
+
+PREROLL_S = 0.4
+"""Audio before the onset that the recogniser gets: soft first consonants are in it."""
+_RING_FRAMES = 50
+UTTERANCE_FRAMES_MAX = 1500
+"""30 s: turn-taking ends an utterance before that."""
+
+
+class Utterance:
+    """One stretch of caller speech. Every `source()` replays it from its start, then follows."""
+
+    def __init__(self, number: int, start: Sample, frames: list[AudioFrame]) -> None:
+        self.number, self.start = number, start
+        self._frames = frames
+        self._grown = asyncio.Event()
+        self._closed = False
+        self._on_close: list[Callable[[], None]] = []
+
+    def append(self, frame: AudioFrame) -> None:
+        """More audio; beyond the bound it is not kept."""
+        if len(self._frames) < UTTERANCE_FRAMES_MAX:
+            self._frames.append(frame)
+        self._wake()
+
+    def close(self) -> None:
+        """The caller has finished; idempotent."""
+        self._closed = True
+        self._wake()
+        while self._on_close:
+            self._on_close.pop()()
+
+    def when_closed(self, act: Callable[[], None]) -> None:
+        """Call *act* when the caller has finished: now, if that is so already."""
+        if self._closed:
+            act()
+        else:
+            self._on_close.append(act)
+
+    async def source(self) -> AsyncIterator[AudioFrame]:
+        """All frames so far at once, then each as it comes, until the utterance is closed."""
+        position = 0
+        while True:
+            while position < len(self._frames):
+                yield self._frames[position]
+                position += 1
+            if self._closed:
+                return
+            await self._grown.wait()
+
+    def _wake(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+
+class Ear:
+    """*tap* sees every frame (the recorder); *watch* too (voice activity)."""
+
+    def __init__(
+        self, tap: Callable[[Sample, bytes], None], watch: Callable[[bytes], None]
+    ) -> None:
+        self._tap, self._watch = tap, watch
+        self._ring: deque[AudioFrame] = deque(maxlen=_RING_FRAMES)
+        self._utterance: Utterance | None = None
+        self._count = 0
+        self._next, self._heard_at = Sample(0), Mono(0.0)
+
+    def media(self, media: Media, now: Mono) -> None:
+        """A frame of the caller arrived."""
+        self._tap(media.at, media.mulaw)
+        self._watch(media.mulaw)
+        self._next, self._heard_at = Sample(media.at + len(media.mulaw)), now
+        frame = AudioFrame(mulaw_decode(media.mulaw).tobytes(), media.at)
+        self._ring.append(frame)
+        if self._utterance is not None:
+            self._utterance.append(frame)
+
+    def open(self, at: Sample) -> Utterance:
+        """The caller began to speak at *at*."""
+        since = at - int(PREROLL_S * SAMPLE_RATE)
+        frames = [frame for frame in self._ring if frame.at + FRAME_SAMPLES > since]
+        self._utterance = Utterance(self._count, at, frames)
+        self._count += 1
+        return self._utterance
+
+    def close(self) -> None:
+        """The caller has finished the open utterance; idempotent."""
+        if self._utterance is not None:
+            self._utterance.close()
+            self._utterance = None
+
+    def sample_at(self, when: Mono) -> Sample:
+        """The sample of the call that is current at *when*."""
+        return Sample(self._next + round((when - self._heard_at) * SAMPLE_RATE))

@@ -1,0 +1,81 @@
+"""One clock for all calls of a worker: every 20 ms, voice activity once, then every call.
+
+A task a call would wake two cores a thousand times a second for nothing. Deadlines are absolute,
+so lateness never adds up; a worker that was stopped for long skips what it missed.
+"""
+
+import asyncio
+from typing import Protocol
+
+from trunkline.media.vad import VadPool, VadStream, Window
+from trunkline.types import FRAME_S, Mono
+
+BEHIND_MAX_S = 0.5
+"""A pacer later than this starts anew: a burst of missed ticks would help nobody."""
+
+
+class Paced(Protocol):
+    """What the pacer does for a call."""
+
+    def hear(self, window: Window, now: Mono) -> None:
+        """The caller's next window was judged."""
+        ...
+
+    def tick(self, now: Mono) -> None:
+        """20 ms have passed."""
+        ...
+
+
+class VoiceActivity(Protocol):
+    """The part of `VadPool` that calls use."""
+
+    def join(self) -> VadStream:
+        """A stream for one more call."""
+        ...
+
+    def tick(self) -> list[tuple[VadStream, Window]]:
+        """Judge all whole windows."""
+        ...
+
+
+class Pacer:
+    """`join` a call, `leave` it; `run` for as long as the worker lives."""
+
+    def __init__(self, vad: VadPool) -> None:
+        self._vad = vad
+        self._calls: dict[VadStream, Paced] = {}
+        self._busy = asyncio.Event()
+
+    def join(self, call: Paced) -> VadStream:
+        """Pace *call*; feed the stream that comes back with its caller's audio."""
+        stream = self._vad.join()
+        self._calls[stream] = call
+        self._busy.set()
+        return stream
+
+    def leave(self, stream: VadStream) -> None:
+        """The call of *stream* is over; idempotent."""
+        stream.close()
+        self._calls.pop(stream, None)
+
+    async def run(self) -> None:
+        """Tick for ever; sleeps while there is no call."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            if not self._calls:
+                self._busy.clear()
+                await self._busy.wait()
+            due = clock()
+            while self._calls:
+                await asyncio.sleep(max(0.0, due - clock()))
+                now = Mono(clock())
+                due = due + FRAME_S if now < due + BEHIND_MAX_S else now + FRAME_S
+                self._tick(now)
+
+    def _tick(self, now: Mono) -> None:
+        for stream, window in self._vad.tick():
+            call = self._calls.get(stream)
+            if call is not None:
+                call.hear(window, now)
+        for call in list(self._calls.values()):
+            call.tick(now)

@@ -1,0 +1,316 @@
+"""One call: what happens on the leg becomes facts, `core.call` decides, its acts become tasks.
+
+There is one queue of facts. Audio does not go through it: frames go from the carrier to the ear,
+and from the voice to the carrier, in the pacer's tick.
+"""
+
+import asyncio
+import json
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+
+from trunkline.calls.ear import Ear, Utterance
+from trunkline.calls.listen import listen
+from trunkline.calls.pacer import Pacer
+from trunkline.calls.speak import Speaker
+from trunkline.calls.steps import Desk
+from trunkline.calls.think import Thinker
+from trunkline.calls.voice import Voice
+from trunkline.contracts import Carrier, Digit, MarkPlayed, Media, Started, Stopped, Toolbox
+from trunkline.core import call as words
+from trunkline.core.attempt_words import AttemptPolicy, Settle
+from trunkline.core.call import Call, CallPolicy
+from trunkline.core.phrases import Phrases
+from trunkline.core.playout import Playout, PlayoutPolicy
+from trunkline.core.turns import EndOfSpeech, Onset, TurnPolicy, Turns, Window
+from trunkline.errors import TrunklineError
+from trunkline.media import vad
+from trunkline.records.answers import answer_of
+from trunkline.records.consent import judge
+from trunkline.types import CallId, DataClass, Mono, Persona, Prompt, Sample, ToolResult, Where
+
+FACTS_MAX = 256
+"""Facts that may wait. A call that falls further behind than this is lost anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """How an agent behaves in time."""
+
+    attempts: AttemptPolicy = field(default_factory=AttemptPolicy)
+    turns: TurnPolicy = field(default_factory=TurnPolicy)
+    playout: PlayoutPolicy = field(default_factory=PlayoutPolicy)
+    call: CallPolicy = field(default_factory=CallPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class _HungUp:
+    reason: str
+
+
+_Fact = words.Fact | Onset | _HungUp
+
+
+class CallSession:
+    """Runs one call to its end: `await run()`; it returns when the leg is gone."""
+
+    def __init__(
+        self,
+        call: CallId,
+        carrier: Carrier,
+        desk: Desk,
+        persona: Persona,
+        toolbox: Toolbox,
+        policies: Policies,
+        pacer: Pacer,
+    ) -> None:
+        self._id, self._carrier, self._desk = call, carrier, desk
+        self._persona, self._toolbox, self._policies = persona, toolbox, policies
+        self._pacer = pacer
+        self._machine = Call(call, persona, policies.call)
+        self._turns = Turns(policies.turns)
+        self._playout = Playout(policies.playout)
+        self._voice = Voice(carrier, self._playout, self._agent_heard)
+        self._vad = pacer.join(self)
+        self._ear = Ear(self._caller_heard, self._vad.feed)
+        self._facts: asyncio.Queue[_Fact] = asyncio.Queue(FACTS_MAX)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reply: set[asyncio.Task[None]] = set()
+        self._speaker: Speaker | None = None
+        self._spoken_by = Where(call)
+        self._drain_told = False
+        self._recorded = Sample(0)
+
+    async def run(self) -> str:
+        """From `Started` to the end of the leg; why it ended."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._spawn(self._leg())
+                reason = await self._converse()
+                self._note("call.ended", {"reason": reason})
+                await self._carrier.hangup(reason)
+                for task in self._tasks | self._reply:
+                    task.cancel()
+                return reason
+        finally:
+            self._pacer.leave(self._vad)
+
+    # -- the pacer's half: audio and time --------------------------------------------------------
+
+    def hear(self, window: vad.Window, now: Mono) -> None:
+        """The caller's next window was judged."""
+        start = Sample(window.end - vad.WINDOW_SAMPLES)
+        for fact in self._turns.feed(Window(window.probability, start, window.end), now):
+            match fact:
+                case Onset(at):
+                    utterance = self._ear.open(at)
+                    self._note("utterance.started", {"number": utterance.number}, sample=at)
+                    self._spawn(self._listen(utterance))
+                    self._put(fact)
+                case EndOfSpeech(at, known_at):
+                    self._note("utterance.ended", {"known_at": known_at}, sample=at)
+                    self._ear.close()
+
+    def tick(self, now: Mono) -> None:
+        """20 ms have passed."""
+        self._voice.tick(now)
+        if self._machine.awaits_playout and not self._drain_told and self._playout.drained(now):
+            self._drain_told = True
+            self._put(words.AllHeard())
+
+    def _caller_heard(self, at: Sample, mulaw: bytes) -> None:
+        self._desk.journal.audio("caller", at, mulaw)
+
+    def _agent_heard(self, mulaw: bytes, when: Mono) -> None:
+        """Recorded where the caller heard it; jitter of the clock must not cut words apart."""
+        at = self._ear.sample_at(when)
+        if abs(at - self._recorded) < 800:  # 100 ms: the same stretch of speech
+            at = self._recorded
+        at = max(at, self._recorded)
+        self._desk.journal.audio("agent", at, mulaw)
+        self._recorded = Sample(at + len(mulaw))
+
+    # -- facts ---------------------------------------------------------------------------------
+
+    async def _leg(self) -> None:
+        async for event in self._carrier.events():
+            match event:
+                case Media():
+                    self._ear.media(event, self._desk.now())
+                case MarkPlayed(name):
+                    if self._playout.mark(name):
+                        self._note("playout.mark", {"name": name})
+                case Digit(digit):
+                    self._note("dtmf", {"digit": digit})
+                case Started():
+                    self._started(event)
+                    self._put(words.Begin())
+                case Stopped(reason):
+                    self._put(_HungUp(reason))
+                    return
+        self._put(_HungUp("the carrier went away"))
+
+    async def _converse(self) -> str:
+        """Decide and act until the call is over; why it ended."""
+        while True:
+            fact = await self._next()
+            now = self._desk.now()
+            match fact:
+                case _HungUp(reason):
+                    return reason
+                case Onset(at):
+                    fact = words.CallerOnset(at, self._playout.heard())
+                case words.AllHeard() if self._machine.awaits_playout:
+                    self._reply_over(self._playout.close(), interrupted=False)
+                case _:
+                    pass
+            for act in self._machine.feed(fact, now):
+                if isinstance(act, words.HangUp):
+                    return act.reason
+                self._perform(act, now)
+
+    async def _next(self) -> _Fact:
+        try:
+            async with asyncio.timeout_at(self._machine.deadline()):
+                return await self._facts.get()
+        except TimeoutError:
+            return words.Tick()
+
+    def _put(self, fact: _Fact) -> None:
+        if self._facts.full():  # nobody decides any more: end the call rather than pile up
+            self._facts.get_nowait()
+            fact = _HungUp(f"fell behind by {FACTS_MAX} facts")
+        self._facts.put_nowait(fact)
+
+    # -- acts ----------------------------------------------------------------------------------
+
+    def _perform(self, act: words.Act, now: Mono) -> None:
+        match act:
+            case words.SayLine(turn, text):
+                self._say_line(self._mouth(turn), text)
+            case words.Think():
+                self._think(act)
+            case words.StopReply(_, heard):
+                self._stop_reply(heard, now)
+            case words.RunTool():
+                self._spawn(self._run_tool(act))
+            case words.ConsentIs(state, text):
+                self._consent(state, text)
+            case words.HangUp():
+                raise AssertionError("handled by _converse")
+
+    def _mouth(self, turn: int) -> Speaker:
+        """The speaker of the reply of *turn*, begun if this is its first sentence."""
+        if self._speaker is None:
+            where = Where(self._id, turn)
+            self._spoken_by, self._drain_told = where, False
+            self._note("reply.started", {"turn": turn}, where=where)
+            self._speaker = Speaker(self._desk, self._voice, where)
+            self._in_reply(self._speaker.run())
+        return self._speaker
+
+    def _say_line(self, speaker: Speaker, text: str) -> None:
+        phrases = Phrases()
+        for sentence in [*phrases.feed(text), phrases.end()]:
+            if sentence is not None:
+                speaker.say(sentence, "")
+        speaker.finish()
+
+    def _think(self, act: words.Think) -> None:
+        speaker = self._mouth(act.turn)
+        policy = self._policies.attempts
+        thinker = Thinker(self._desk, policy, self._voice, speaker, self._playout.drain_at)
+
+        def settled(text: str, end: Settle) -> None:
+            if not end.tool_calls and end.reason != "failed" and text:
+                speaker.finish()
+            self._put(words.StepSettled(act.turn, text, end.reason, end.tool_calls))
+
+        prompt = Prompt(act.messages, tuple(self._toolbox.specs))
+        where = Where(self._id, act.turn, act.step)
+        self._in_reply(
+            thinker.run(
+                prompt,
+                heard=act.heard,
+                language=self._persona.language,
+                where=where,
+                settled=settled,
+            )
+        )
+
+    def _stop_reply(self, heard: str, now: Mono) -> None:
+        self._note("barge_in", {})
+        for task in self._reply:
+            task.cancel()
+        self._voice.clear(now)
+        self._reply_over(heard, interrupted=True)
+
+    def _reply_over(self, heard: str, *, interrupted: bool) -> None:
+        self._speaker = None
+        self._note(
+            "reply.ended",
+            {"heard": heard, "interrupted": interrupted},
+            where=self._spoken_by,
+            data_class=DataClass.SPEECH_TEXT,
+        )
+
+    async def _run_tool(self, act: words.RunTool) -> None:
+        where = Where(self._id, act.turn, act.step)
+        call = act.call
+        intent = {"key": act.key, "name": call.name, "arguments": call.arguments}
+        self._note("tool.intent", intent, where=where, data_class=DataClass.TOOL)
+        await self._desk.journal.commit()
+        try:
+            result = await self._toolbox.run(call, act.key)
+        except TrunklineError as error:  # the model is told; the caller is still there
+            result = ToolResult(json.dumps({"error": str(error)}))
+        done = {"key": act.key, "content": result.content, "then": result.then}
+        self._note("tool.done", done, where=where, data_class=DataClass.TOOL)
+        if result.then == "hang_up" and self._speaker is not None:
+            self._speaker.finish()
+        self._put(words.ToolAnswered(act.turn, call, result))
+
+    async def _listen(self, utterance: Utterance) -> None:
+        where = Where(self._id, utterance.number)
+        final = await listen(self._desk, utterance, where)
+        self._put(words.CallerSaid(final.text, answer_of(final.text)))
+
+    def _consent(self, state: words.Consent, text: str) -> None:
+        if state == "asked":
+            self._note("consent.asked", {"text": text})
+            return
+        verdict = judge(self._persona.greeting, text)
+        for type_, data in verdict.events:
+            self._note(type_, data, data_class=DataClass.TRANSCRIPT)
+        if verdict.answer == "unclear":
+            self._note("consent.refused", {"rule": "an unclear answer is not consent"})
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _started(self, event: Started) -> None:
+        data = {"carrier": event.stream, "agent": self._persona.name}
+        self._note("call.started", {**data, "language": self._persona.language})
+
+    def _in_reply(self, work: Coroutine[None, None, None]) -> None:
+        """Run *work* until it is done or the caller interrupts."""
+        self._reply.add(task := self._group.create_task(work))
+        task.add_done_callback(self._reply.discard)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run *work* until it is done or the call is over."""
+        self._tasks.add(task := self._group.create_task(work))
+        task.add_done_callback(self._tasks.discard)
+
+    def _note(
+        self,
+        type_: str,
+        data: Mapping[str, object],
+        *,
+        where: Where | None = None,
+        data_class: DataClass = DataClass.TELEMETRY,
+        sample: Sample | None = None,
+    ) -> None:
+        at = self._ear.sample_at(self._desk.now()) if sample is None else sample
+        address = Where(self._id) if where is None else where
+        self._desk.journal.note(type_, data, where=address, data_class=data_class, sample=at)

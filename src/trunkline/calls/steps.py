@@ -1,0 +1,102 @@
+"""What a call's tasks share: the journal, the clock, the stages in the order to try them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from trunkline.contracts import Context, Journal, Stage
+from trunkline.core.routing import Router
+from trunkline.errors import EgressRefused, EndpointError, Fault
+from trunkline.types import (
+    AudioFrame,
+    DataClass,
+    Delta,
+    Endpoint,
+    Mono,
+    Phrase,
+    Prompt,
+    Speech,
+    StageName,
+    Transcript,
+    Where,
+)
+
+SttStage = Stage[AsyncIterator[AudioFrame], Transcript]
+LlmStage = Stage[Prompt, Delta]
+TtsStage = Stage[AsyncIterator[Phrase], Speech]
+AnyStage = Stage[Any, Any]  # what a route holds; each user knows its stage's shapes
+Routes = Mapping[StageName, Sequence[AnyStage]]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every step of a call needs, and the bookkeeping of its attempts."""
+
+    journal: Journal
+    router: Router
+    routes: Routes
+    served: dict[StageName, str]
+    """The endpoint that served this call last, by stage."""
+
+    def now(self) -> Mono:
+        """Monotonic seconds."""
+        return Mono(asyncio.get_running_loop().time())
+
+    def order(self, stage: StageName) -> list[AnyStage]:
+        """The stages of the route, the one to try first in front."""
+        stages = {s.endpoint.name: s for s in self.routes[stage]}
+        names = self.router.order(list(stages), self.served.get(stage), self.now())
+        return [stages[name] for name in names]
+
+    def started(
+        self, where: Where, endpoint: Endpoint, kind: str, data_class: DataClass, **more: object
+    ) -> Context:
+        """Journal the start of an attempt; the context that its stage is opened with."""
+        data = {
+            "stage": endpoint.stage,
+            "endpoint": endpoint.name,
+            "model": endpoint.model,
+            "failure_domain": endpoint.failure_domain,
+            "kind": kind,
+            **more,
+        }
+        self.journal.note("attempt.started", data, where=where, zone=endpoint.zone.name)
+        return Context(where, data_class)
+
+    def ended(self, where: Where, endpoint: Endpoint, outcome: str, **more: object) -> None:
+        """Journal the end of an attempt: `won`, `lost`, `cancelled`, or `failed` with its fault."""
+        data = {"stage": endpoint.stage, "endpoint": endpoint.name, "outcome": outcome, **more}
+        self.journal.note("attempt.ended", data, where=where, zone=endpoint.zone.name)
+
+    def succeeded(self, where: Where, endpoint: Endpoint, **more: object) -> None:
+        """The attempt served: the call stays with its endpoint."""
+        self.router.served(endpoint.name)
+        self.served[endpoint.stage] = endpoint.name
+        self.ended(where, endpoint, "won", **more)
+
+    def failed(self, where: Where, endpoint: Endpoint, error: "Failure") -> None:
+        """The attempt failed: the endpoint goes to the back of its route."""
+        fault = fault_of(error)
+        self.router.failed(endpoint.name, fault, self.now())
+        self.ended(where, endpoint, "failed", fault=fault.value, detail=str(error))
+
+    def failover(
+        self, where: Where, old: Endpoint, new: Endpoint, fault: Fault, kind: str, **more: object
+    ) -> None:
+        """Journal a change of endpoint."""
+        data = {"stage": new.stage, "from": old.name, "to": new.name, "fault": fault.value}
+        self.journal.note("failover", {**data, "kind": kind, **more}, where=where)
+
+
+Failure = EndpointError | EgressRefused
+
+
+def fault_of(error: Failure) -> Fault:
+    """The fault as routing knows it: what the policy forbids is refused."""
+    return error.fault if isinstance(error, EndpointError) else Fault.REFUSED
+
+
+def attempt(where: Where, number: int) -> Where:
+    """The address of attempt *number* of the step at *where*."""
+    return replace(where, attempt=number)

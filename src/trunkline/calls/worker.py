@@ -1,0 +1,74 @@
+"""What all calls of one process share, and how a call is answered."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trunkline.calls.pacer import Pacer
+from trunkline.calls.session import CallSession, Policies
+from trunkline.calls.steps import Desk, Routes
+from trunkline.contracts import Carrier, Journal, Toolbox
+from trunkline.core.routing import Router
+from trunkline.errors import TrunklineError
+from trunkline.types import CallId, Persona, Wall, uuid7
+
+log = logging.getLogger(__name__)
+
+
+class ClosableJournal(Journal, Protocol):
+    """A journal that ends with its call."""
+
+    async def close(self, reason: str) -> None:
+        """Make everything durable and end the journal."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Who answers, over which endpoints, by which policies."""
+
+    persona: Callable[[], Persona]
+    """Made anew for each call, because the prompt holds the date."""
+    toolbox: Toolbox
+    routes: Routes
+    policies: Policies
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Answers calls for one agent: `answer` is what a telephony server calls for each leg."""
+
+    agent: Agent
+    pacer: Pacer
+    router: Router
+    journal: Callable[[CallId], ClosableJournal]
+    watchers: Sequence[Callable[[CallId, ClosableJournal], ClosableJournal]] = ()
+    """Each may wrap the journal of a call, to see what is noted (a live display, metrics)."""
+
+    async def answer(self, carrier: Carrier) -> None:
+        """Run the call on *carrier* to its end. A call that breaks ends; the worker does not."""
+        call = CallId(uuid7(Wall(time.time()), os.urandom(10)))
+        try:
+            journal = self.journal(call)
+        except TrunklineError as error:
+            log.error("call %s refused: %s", call, error)  # noqa: TRY400  # an operator's, no trace
+            await carrier.hangup("no record can be kept")
+            return
+        for watch in self.watchers:
+            journal = watch(call, journal)
+        desk = Desk(journal, self.router, self.agent.routes, {})
+        reason = "the call broke"
+        try:
+            persona, policies = self.agent.persona(), self.agent.policies
+            session = CallSession(
+                call, carrier, desk, persona, self.agent.toolbox, policies, self.pacer
+            )
+            reason = await session.run()
+        except Exception:  # the one place where a call ends: its bug must not end the others
+            log.exception("call %s broke", call)
+            await carrier.hangup(reason)
+        finally:
+            await journal.close(reason)
