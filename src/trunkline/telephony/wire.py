@@ -55,12 +55,18 @@ class AiohttpSocket:
     def __init__(
         self,
         ws: web.WebSocketResponse[bool] | ClientWebSocketResponse[bool],
-        transport: asyncio.BaseTransport | None,
+        transport: asyncio.Transport | None,
     ) -> None:
         self._ws, self._transport = ws, transport
         raw = None if transport is None else transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, KERNEL_SEND_BYTES)
+
+    @classmethod
+    def of_client(cls, ws: ClientWebSocketResponse[bool]) -> "AiohttpSocket":
+        """A socket that we dialled."""
+        connection = ws._conn  # aiohttp has no public way from a client's socket to its transport
+        return cls(ws, None if connection is None else connection.transport)
 
     async def receive(self) -> bytes | str | None:
         """The next text message, None once closed."""
@@ -94,7 +100,7 @@ class AiohttpSocket:
 
     def abort(self) -> None:
         """Drop the connection."""
-        if isinstance(self._transport, asyncio.WriteTransport):
+        if self._transport is not None:
             self._transport.abort()
 
     @property
