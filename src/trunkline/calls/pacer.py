@@ -5,9 +5,10 @@ so lateness never adds up; a worker that was stopped for long skips what it miss
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
-from trunkline.media.vad import VadPool, VadStream, Window
+from trunkline.media.vad import Window
 from trunkline.types import FRAME_S, Mono
 
 BEHIND_MAX_S = 0.5
@@ -26,34 +27,46 @@ class Paced(Protocol):
         ...
 
 
-class VoiceActivity(Protocol):
-    """The part of `VadPool` that calls use."""
+class Listener(Protocol):
+    """One call's part of the voice activity; `media.vad.VadStream`."""
 
-    def join(self) -> VadStream:
-        """A stream for one more call."""
+    def feed(self, mulaw: bytes, /) -> None:
+        """The caller's next audio."""
         ...
 
-    def tick(self) -> list[tuple[VadStream, Window]]:
-        """Judge all whole windows."""
+    def close(self) -> None:
+        """The call is over."""
+        ...
+
+
+class VoiceActivity(Protocol):
+    """Judges the windows of all calls at once; `media.vad.VadPool`."""
+
+    def join(self) -> Listener:
+        """For one more call."""
+        ...
+
+    def tick(self) -> Sequence[tuple[Listener, Window]]:
+        """Judge all whole windows that are held."""
         ...
 
 
 class Pacer:
     """`join` a call, `leave` it; `run` for as long as the worker lives."""
 
-    def __init__(self, vad: VadPool) -> None:
+    def __init__(self, vad: VoiceActivity) -> None:
         self._vad = vad
-        self._calls: dict[VadStream, Paced] = {}
+        self._calls: dict[Listener, Paced] = {}
         self._busy = asyncio.Event()
 
-    def join(self, call: Paced) -> VadStream:
+    def join(self, call: Paced) -> Listener:
         """Pace *call*; feed the stream that comes back with its caller's audio."""
         stream = self._vad.join()
         self._calls[stream] = call
         self._busy.set()
         return stream
 
-    def leave(self, stream: VadStream) -> None:
+    def leave(self, stream: Listener) -> None:
         """The call of *stream* is over; idempotent."""
         stream.close()
         self._calls.pop(stream, None)

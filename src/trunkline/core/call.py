@@ -182,7 +182,8 @@ class Call:
         self._owes_reply = False
         self._consent: Consent = "not_asked"
         self._failures = 0
-        self._began = self._quiet_since = Mono(0.0)
+        self._began: Mono | None = None
+        self._quiet_since = Mono(0.0)
         self._over = False
 
     @property
@@ -198,7 +199,7 @@ class Call:
 
     def deadline(self) -> Mono | None:
         """When the call is too long, or the caller has been silent for too long."""
-        if self._over:
+        if self._over or self._began is None:
             return None
         ends = self._began + self._policy.call_max_s
         if self._reply is not None or self._open_utterances:
@@ -326,8 +327,9 @@ class Call:
         deadline = self.deadline()
         if deadline is None or now < deadline:
             return []
-        too_long = now >= self._began + self._policy.call_max_s
-        return self._hang_up("the call reached its limit" if too_long else "the caller is silent")
+        waits = self._reply is None and not self._open_utterances
+        silent = waits and now >= self._quiet_since + self._policy.caller_silent_max_s
+        return self._hang_up("the caller is silent" if silent else "the call reached its limit")
 
     # -- inside --------------------------------------------------------------------------------
 

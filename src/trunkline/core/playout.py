@@ -154,6 +154,10 @@ class Playout:
             expected_s = max(expected_s - self._policy.synthesis_s, 0.0)
         return Mono(max(self._play_end, now) + queued_s + expected_s)
 
+    def stale(self, phrase: int) -> bool:
+        """Whether *phrase* belongs to what was cleared or heard before."""
+        return phrase < self._first
+
     def speaking(self, now: Mono) -> bool:
         """Whether the caller hears the agent now, or is about to."""
         return self._play_end > now or self._unsent() >= FRAME_SAMPLES

@@ -1,0 +1,120 @@
+"""A call in virtual time: scripted caller, simulated stages, the real shell between them."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trunkline.calls.pacer import Pacer
+from trunkline.calls.session import Policies
+from trunkline.calls.steps import Routes
+from trunkline.calls.worker import Agent, Worker
+from trunkline.core.routing import Router, RoutingPolicy
+from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
+from trunkline.testing.simulated import (
+    Beat,
+    MemoryJournal,
+    SimLine,
+    SimLlm,
+    SimStt,
+    SimTts,
+    SimVad,
+    tokens,
+)
+from trunkline.types import (
+    Delta,
+    Finish,
+    Persona,
+    Prompt,
+    StageName,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+    ToolSpec,
+)
+
+GREETING = "Hello, this call is recorded. Is that all right?"
+APOLOGY = "I am sorry, something went wrong."
+
+
+def loud(seconds: float) -> bytes:
+    """Caller audio that counts as speech."""
+    return b"\x80" * round(seconds * 8000)
+
+
+def says(
+    seconds: float = 1.0, *, after_s: float | None = None, quiet_s: float = 0.8, label: str = ""
+) -> Step:
+    """The caller speaks: when the agent has been quiet, or *after_s* into what the agent says."""
+    when = AfterAgent(quiet_s) if after_s is None else BargeIn(after_s)
+    return Step(Speak(loud(seconds)), when, label)
+
+
+HANGS_UP = Step(HangUp(), AfterAgent(0.8), "hangs up")
+
+
+class Tools:
+    """A toolbox that remembers what it ran."""
+
+    def __init__(self) -> None:
+        self.specs = (ToolSpec("end_call", "End the call", {}), ToolSpec("book", "Book", {}))
+        self.ran: list[tuple[str, str]] = []
+
+    async def run(self, call: ToolCall, key: str) -> ToolResult:
+        """Run it, taking a while."""
+        await asyncio.sleep(0.1)
+        self.ran.append((call.name, key))
+        return ToolResult('{"ok": true}', "hang_up" if call.name == "end_call" else "go_on")
+
+
+def calls_tool(name: str, text: str = "") -> list[Beat[Delta]]:
+    """The beats of a model that says *text* and calls tool *name*."""
+    beats = tokens(text)[:-1] if text else []
+    part = ToolCallDelta(0, "call_1", name, "{}")
+    return [*beats, (0.1, part), (0.01, Finish("tool_calls"))]
+
+
+@dataclass
+class Scene:
+    """One call. *primary* and *backup* answer prompts with beats."""
+
+    steps: Sequence[Step]
+    heard: Sequence[str | Exception | None]
+    primary: Callable[[Prompt], Iterable[Beat[Delta]]]
+    backup: Callable[[Prompt], Iterable[Beat[Delta]]] = lambda _: tokens("The backup says this.")
+    tts: Sequence[SimTts] = field(default_factory=lambda: [SimTts("voice")])
+    second_stt: Sequence[str | Exception | None] = ()
+    policies: Policies = field(default_factory=Policies)
+    calls: int = 1
+
+    async def play(self) -> "Scene":
+        """Run the call to its end."""
+        self.line = SimLine(CallScript(tuple(self.steps)), max_s=120)
+        self.llms = [SimLlm("primary", self.primary), SimLlm("backup", self.backup)]
+        self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
+        self.journal, self.tools = MemoryJournal(), Tools()
+        persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY)
+        routes: Routes = {
+            StageName("stt"): self.stts,
+            StageName("llm"): self.llms,
+            StageName("tts"): self.tts,
+        }
+        pacer = Pacer(SimVad())
+        agent = Agent(lambda: persona, self.tools, routes, self.policies)
+        worker = Worker(agent, pacer, Router(RoutingPolicy()), lambda _: self.journal)
+        async with asyncio.TaskGroup() as group:
+            pacing = group.create_task(pacer.run())
+            await worker.answer(self.line)
+            pacing.cancel()
+        return self
+
+    def texts_heard(self) -> list[str]:
+        """What the caller heard of each reply."""
+        return [str(note.data["heard"]) for note in self.journal.of("reply.ended")]
+
+    def silences(self) -> list[float]:
+        """The agent's silences on the tape, in seconds, between its first and last sound."""
+        agent = self.line.call.tape()[:, 1] != 0
+        edges = np.flatnonzero(np.diff(agent.astype(np.int8)))
+        return [float(b - a) / 8000 for a, b in zip(edges[1::2], edges[2::2], strict=False)]
