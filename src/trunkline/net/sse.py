@@ -1,0 +1,83 @@
+"""Server-sent events, read incrementally and without I/O.
+
+Source: WHATWG HTML Living Standard, "Server-sent events", sections "Parsing an event stream" and
+"Interpreting an event stream" (read November 2026). Where we stop short of it, on purpose:
+
+* `event`, `id` and `retry` are read past: a provider's stream answers one POST and cannot be
+  resumed, and every provider repeats the event's name inside its JSON.
+* Data stays bytes. The standard decodes UTF-8 with replacement characters; a codec decodes JSON,
+  which must be valid UTF-8 or be malformed, and a character split by the network needs no care.
+* An event is bounded, because a peer that never sends a blank line must not eat the worker.
+"""
+
+from collections.abc import Iterator
+
+from trunkline.errors import EndpointError, Fault
+
+MAX_EVENT_BYTES = 1 << 20
+"""A provider's event is under 10 kB; a megabyte is a peer gone wrong, not a long answer."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class SseParser:
+    """Turns the bytes of one event stream into the data of its events, however they are cut.
+
+    *endpoint* names the peer in errors. Bytes after the last blank line are an incomplete event,
+    which the standard drops: so there is nothing to call at the end of the stream.
+    """
+
+    def __init__(self, endpoint: str, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._endpoint = endpoint
+        self._max = max_event_bytes
+        self._line = bytearray()
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._first_line = True
+        self._after_cr = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The data of each event that *chunk* completes, in order; lazy, so exhaust it.
+
+        Events before a fault are given before it is raised: `EndpointError` (`MALFORMED`) when an
+        event outgrows its bound.
+        """
+        if self._after_cr and chunk:
+            # A CR ended the line at once: waiting to see whether a LF follows would hold back an
+            # event until the next one comes.
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        # For bytes, splitlines() breaks at CR, LF and CRLF only: exactly the standard's line ends.
+        for piece in chunk.splitlines(keepends=True):
+            text = piece.rstrip(b"\r\n")
+            self._line += text
+            if len(self._line) + self._data_bytes > self._max:
+                raise EndpointError(
+                    self._endpoint, Fault.MALFORMED, f"an event is longer than {self._max} bytes"
+                )
+            if len(text) == len(piece):
+                break  # the line goes on in the next chunk
+            line = bytes(self._line)
+            self._line.clear()
+            if self._first_line:
+                self._first_line = False
+                line = line.removeprefix(_BOM)
+            if line:
+                self._field(line)
+            elif self._data:
+                yield self._take()
+        self._after_cr = chunk.endswith(b"\r") or (self._after_cr and not chunk)
+
+    def _field(self, line: bytes) -> None:
+        # A comment is a line whose field has no name, so it needs no case of its own.
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            value = value.removeprefix(b" ")
+            self._data.append(value)
+            self._data_bytes += len(value) + 1
+
+    def _take(self) -> bytes:
+        data = b"\n".join(self._data)
+        self._data.clear()
+        self._data_bytes = 0
+        return data
