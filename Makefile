@@ -50,7 +50,7 @@ soak: .venv/.dev  ## Run all trials: real sockets, real processes, real time
 
 lock: .tools/.uv  ## Compile requirements/*.txt anew (ARGS="--upgrade" for newer versions)
 	$(LOCK) pyproject.toml requirements/runtime.in --extra espeak -o requirements/runtime.txt $(ARGS)
-	$(LOCK) pyproject.toml requirements/dev.in --extra espeak -o requirements/dev.txt $(ARGS)
+	$(LOCK) pyproject.toml requirements/dev.in --extra espeak --group dev -o requirements/dev.txt $(ARGS)
 	$(LOCK) requirements/tools.in -o requirements/tools.txt $(ARGS)
 
 clean:  ## Remove everything that make made
@@ -68,7 +68,7 @@ help:  ## Show this
 	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 /usr/bin/python3; do \
 		if $$python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			echo "fetching uv with $$python"; rm -rf .tools; \
-			$$python -m pip install --quiet --require-hashes --target .tools -r $< || exit 1; \
+			$$python -m pip install --quiet --require-hashes --only-binary :all: --target .tools -r $< || exit 1; \
 			$$python -c 'import sys; print(sys.executable if sys.version_info < (3, 14) else "3.13")' > $@; \
 			exit 0; \
 		fi; \
@@ -76,12 +76,12 @@ help:  ## Show this
 	echo "make: no Python 3.11 or later with pip found. Install one (Debian: apt install python3 python3-pip)," \
 		"or name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1
 
-$(BIN)/python: .tools/.uv
+.venv/pyvenv.cfg: .tools/.uv
 	@rm -rf .venv
 	@$(UV) venv --python "$$(cat .tools/.uv)" .venv
 	@touch $@
 
-.venv/.runtime: requirements/runtime.txt pyproject.toml $(BIN)/python
+.venv/.runtime: requirements/runtime.txt pyproject.toml .venv/pyvenv.cfg
 	@echo "installing what runs"
 	@$(INSTALL) requirements/runtime.txt
 	@$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .

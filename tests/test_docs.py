@@ -1,0 +1,154 @@
+"""What the pages tell a reader to type or to open exists."""
+
+import importlib
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import pytest
+import typer
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!`)\[[^\]\n]*\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)")
+
+
+class Command(Protocol):
+    """What typer makes of a function, or of a group of them (`commands` only there)."""
+
+    params: list[Any]
+    commands: dict[str, "Command"]
+
+
+def lines_of_code(page: str) -> list[str]:
+    """Every line inside a fence and every span of code of *page*, without prompt and comment."""
+    lines = [line for found in CODE.findall(page) for line in "\n".join(found).splitlines()]
+    return [re.sub(r"^\s*\$ ", "", line.partition(" #")[0]).strip() for line in lines]
+
+
+def make_targets(page: str) -> set[str]:
+    """The targets that *page* tells a reader to make."""
+    targets = set[str]()
+    for line in lines_of_code(page):
+        for call in re.findall(r"(?:^|[;&|] *|\w=\S* )make((?: +[\w./=\"'-]+)*)", line):
+            words = re.sub(r"\w+=(\"[^\"]*\"|'[^']*'|\S*).*", "", call).split()
+            targets.update(word for word in words if not word.startswith("-"))
+    return targets
+
+
+def defined_targets(makefile: str) -> set[str]:
+    """The phony targets of *makefile*: what a person makes."""
+    phony = re.search(r"^\.PHONY:(.*)$", makefile, re.MULTILINE)
+    named = set(phony[1].split()) if phony else set[str]()
+    return {name for name in named if re.search(rf"^{name}:", makefile, re.MULTILINE)}
+
+
+def unknown_in(line: str, root: Command) -> str | None:
+    """The first subcommand or option of the command *line* that *root* does not have."""
+    here = root
+    for word in shlex.split(line)[1:]:
+        commands = getattr(here, "commands", {})
+        if word.startswith("-"):
+            options = {name for it in here.params for name in (*it.opts, *it.secondary_opts)}
+            if word.partition("=")[0] not in options | {"--help"}:
+                return word
+        elif word in commands:
+            here = commands[word]
+        elif commands:
+            return word
+    return None
+
+
+def console() -> Command | None:
+    """The command line as typer builds it; None while there is none."""
+    if importlib.util.find_spec("trunkline.console.cli") is None:
+        return None
+    app = importlib.import_module("trunkline.console.cli").app
+    return cast("Command", typer.main.get_command(app))
+
+
+def console_lines(page: str) -> list[str]:
+    """The lines of *page* that run trunkline."""
+    lines = [re.sub(r"^(\w+=\S+ +)*(\.venv/bin/)?", "", line) for line in lines_of_code(page)]
+    return [re.split(r" [|&>] ?", it)[0] for it in lines if re.match(r"trunkline( [a-z-]|$)", it)]
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading gets: lower case, hyphens for spaces, no other signs."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    """The relative links of *text* that lead nowhere."""
+    broken = []
+    prose = CODE.sub("", text)
+    for target in LINK.findall(prose):
+        if re.match(r"[a-z][a-z+.-]*:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        goal = page.parent / file if file else page
+        if file and not goal.exists():
+            broken.append(target)
+        elif anchor and goal.suffix == ".md":
+            there = text if goal == page else goal.read_text(encoding="utf-8")
+            if anchor not in map(slug, re.findall(r"^#+ (.*)$", there, re.MULTILINE)):
+                broken.append(target)
+    return broken
+
+
+def test_commands_are_found_in_pages() -> None:
+    """Spans, fences, prompts, several targets, variables and comments are understood."""
+    page = (
+        "Run `make check test`, not make haste.\n"
+        "```sh\n$ git clone x && make demo ARGS='--port 1'\n"
+        ".venv/bin/trunkline demo --nope  # a comment\n```\n"
+    )
+    assert make_targets(page) == {"check", "test", "demo"}
+    assert console_lines(page) == ["trunkline demo --nope"]
+    assert defined_targets(".PHONY: a b\na: c\n\tx\nc:\n") == {"a"}
+
+
+def test_what_the_console_lacks_is_found() -> None:
+    """An unknown command and an unknown option are both found, a known one is not."""
+    app = typer.Typer()
+
+    @app.command()
+    def demo(port: int = 1) -> None:
+        """Talk."""
+
+    @app.command()
+    def serve() -> None:
+        """Serve."""
+
+    root = cast("Command", typer.main.get_command(app))
+    assert unknown_in("trunkline demo --port 8", root) is None
+    assert unknown_in("trunkline demo --prot 8", root) == "--prot"
+    assert unknown_in("trunkline dmeo", root) == "dmeo"
+
+
+def test_broken_links_are_found() -> None:
+    """A missing file and a missing heading are found, code and addresses are left alone."""
+    text = "# Some Thing\n[a](missing.md) [b](#some-thing) [c](#none) `[d](no.md)` [e](https://x)\n"
+    assert broken_links(ROOT / "page.md", text) == ["missing.md", "#none"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_exists(page: Path) -> None:
+    """Every make target, console command, option and relative link of a page exists."""
+    text = page.read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert make_targets(text) - defined_targets(makefile) == set()
+    root, lines = console(), console_lines(text)
+    assert root is not None or not lines, f"there is no console to run {lines}"
+    assert [(line, bad) for line in lines if root and (bad := unknown_in(line, root))] == []
+    assert broken_links(page, text) == []
+
+
+def test_the_pages_that_tell_how_are_there() -> None:
+    """The test above would hold for no pages at all."""
+    assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} <= {page.name for page in PAGES}
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert {"demo", "test", "check"} <= make_targets(contributing)
