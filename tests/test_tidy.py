@@ -29,9 +29,6 @@ LET_PASS = {
     "src/trunkline/calls/worker.py: Worker.answer catches Exception": (
         "where a call ends: its bug must not end the other calls of the worker"
     ),
-    "src/trunkline/records/lanes.py: InlineLane.submit.work catches Exception": (
-        "as a thread pool does: every failure is handed on to the task that waits for it"
-    ),
 }
 
 Scan = Callable[[str, str], Iterator[str]]
