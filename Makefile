@@ -65,7 +65,7 @@ help:  ## Show this
 # .tools/.uv holds the Python for .venv. The speech packages have no wheels for 3.14 (November 2026):
 # there uv finds a 3.13, or fetches one.
 .tools/.uv: requirements/tools.txt
-	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 /usr/bin/python3); do \
 		if $$python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			echo "fetching uv with $$python"; rm -rf .tools; \
 			$$python -m pip install --quiet --require-hashes --only-binary :all: --target .tools -r $< || exit 1; \
@@ -73,8 +73,8 @@ help:  ## Show this
 			exit 0; \
 		fi; \
 	done; \
-	echo "make: no Python 3.11 or later with pip found. Install one (Debian: apt install python3 python3-pip)," \
-		"or name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1
+	echo "make: $(or $(PYTHON),python3) is no Python 3.11 or later with pip. Install one (on Debian:" \
+		"apt install python3 python3-pip), or name yours: make PYTHON=/path/to/python3" >&2; exit 1
 
 .venv/pyvenv.cfg: .tools/.uv
 	@rm -rf .venv

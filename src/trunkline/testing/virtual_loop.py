@@ -143,19 +143,21 @@ class VirtualLoop(_Loop):
     ) -> asyncio.TimerHandle:
         self._check_open()
         timer = asyncio.TimerHandle(when, callback, args, self, context)
-        timer._scheduled = True  # type: ignore[attr-defined]  # asyncio's own flag: without it a cancelled timer is not counted
+        timer._scheduled = True  # type: ignore[attr-defined]  # asyncio's own flag: in the heap
         self._timers_made += 1
         lot = self._draw.random() if self._draw else 0.0
         heapq.heappush(self._timers, (when, lot, self._timers_made, timer))
         return timer
 
-    def _timer_handle_cancelled(self, _handle: asyncio.TimerHandle) -> None:
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """`TimerHandle.cancel` calls this; a heap of dead timers would grow with every timeout."""
+        if not handle._scheduled:  # type: ignore[attr-defined]  # asyncio's own flag
+            return  # it has fired: `asyncio.sleep` cancels its timer even then
         self._timers_cancelled += 1
         if self._timers_cancelled > max(_CANCELLED_TIMERS_MAX, len(self._timers) // 2):
             self._timers = [entry for entry in self._timers if not entry[-1].cancelled()]
             heapq.heapify(self._timers)
-            self._timers_cancelled = 0
+            self._timers_cancelled = 1  # this one, which asyncio marks after this call
 
     @override
     def create_future(self) -> asyncio.Future[Any]:
@@ -271,7 +273,7 @@ class VirtualLoop(_Loop):
         if self._passes > PASSES_MAX:
             raise Livelock(self._livelock())
         batch, self._ready = self._ready, []
-        if self._draw:
+        if self._draw and len(batch) > 1:
             _shuffle_tasks(batch, self._draw)
         for at, handle in enumerate(batch):
             if handle.cancelled():
@@ -303,7 +305,7 @@ class VirtualLoop(_Loop):
     def _take_due(self) -> None:
         while self._timers and self._timers[0][0] <= self._now:
             timer = heapq.heappop(self._timers)[-1]
-            timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own flag: it no longer counts when cancelled
+            timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own flag
             if timer.cancelled():
                 self._timers_cancelled -= 1
             else:
