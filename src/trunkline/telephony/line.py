@@ -51,6 +51,8 @@ REQUESTS_MAX: Final = 100_000
 _PRESS_FRAMES: Final = 10  # 200 ms a key: as fast as people press
 _HEARD_FRAMES: Final = 5  # 100 ms: less is a click or the tail of a reply that was interrupted
 _PAUSE_FRAMES: Final = 25  # half a second: audio on both sides of less is one stretch of speech
+_GAP_FRAMES: Final = 10  # 200 ms: the least between a reply that was cut off and the next one
+_YIELD_FRAMES: Final = 50  # 1 s: an agent that goes on for longer has not noticed the barge-in
 _LOUD_SAMPLES: Final = 8  # of a frame: one sample may be an impulse of the line
 # 1 for the codes of mu-law that are at least 256 of 32,768 (-42 dBFS), far below any speech.
 _LOUD: Final = bytes(int(~code & 0x7F >= 0x18) for code in range(256))
@@ -178,26 +180,31 @@ class _Ear:
 
     def __init__(self) -> None:
         self.talking = False
-        self.last_loud = 0
-        self.since_step(0)
+        self.last_loud = -_PAUSE_FRAMES
+        self.since_step(0, interrupting=False)
 
-    def since_step(self, frame: int) -> None:
+    def since_step(self, frame: int, *, interrupting: bool) -> None:
+        """A step has ended. What it interrupted may sound on for a while: that is no answer."""
         self.heard = 0
-        self.onset = frame
-        self.patience_from = frame
+        self.onset = self.ended = self.patience_from = frame
+        self.tail = interrupting
 
     def listen(self, mulaw: bytes, frame: int) -> EventKind | None:
+        """Take the frame that ended at *frame*."""
+        quiet = frame - self.last_loud
+        if quiet >= _GAP_FRAMES or frame - self.ended >= _YIELD_FRAMES:
+            self.tail = False
         if mulaw.translate(_LOUD).count(1) >= _LOUD_SAMPLES:
-            if not self.heard:
-                self.onset = frame
-            self.heard += 1
             self.last_loud = self.patience_from = frame
+            if not self.tail:
+                self.onset = self.onset if self.heard else frame
+                self.heard += 1
             if not self.talking:
                 self.talking = True
                 return "agent_on"
-        elif frame - self.last_loud >= _PAUSE_FRAMES:
+        elif quiet >= _PAUSE_FRAMES:
             if self.heard < _HEARD_FRAMES:
-                self.heard = 0  # it was a click, or the tail of what the last step interrupted
+                self.heard = 0  # it was a click
             if self.talking:
                 self.talking = False
                 return "agent_off"
@@ -303,9 +310,10 @@ class VirtualCall:
         """End the step that is over, begin the next one that is due, press its keys."""
         acts: list[Act] = []
         if self._doing and self._doing.done >= self._doing.frames:
-            acts.append(self._event("step_end", self._doing.step.label))
+            step = self._doing.step
+            acts.append(self._event("step_end", step.label))
+            self._ear.since_step(frame, interrupting=isinstance(step.when, BargeIn))
             self._doing = None
-            self._ear.since_step(frame)
         if not self._doing:
             if self._next == len(self._script.steps):
                 return [*acts, *self.end("hang_up")]
