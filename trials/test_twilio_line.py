@@ -9,7 +9,12 @@ from contextlib import asynccontextmanager
 import aiohttp
 import numpy as np
 import pytest
+import yarl
+from aiohttp import web
 from numpy.typing import NDArray
+from twilio.request_validator import (  # type: ignore[import-untyped]  # ships no types
+    RequestValidator,
+)
 
 from trunkline.contracts import Carrier, MarkPlayed, Media, Stopped
 from trunkline.errors import CarrierLost
@@ -17,6 +22,7 @@ from trunkline.media.g711 import mulaw_encode
 from trunkline.telephony.caller import CallResult, place_call
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step, Wait
 from trunkline.telephony.server import TelephonyConfig, TelephonyServer
+from trunkline.telephony.twiml import Stream, parse_twiml
 
 AUTH = "a made-up auth token"
 OnCall = Callable[[Carrier], Awaitable[None]]
@@ -368,3 +374,101 @@ def test_closing_the_server_drains_then_hangs_up() -> None:
         return endings
 
     assert asyncio.run(main()) == ["hang_up", "agent_closed"]
+
+
+def test_a_proxied_webhook_is_checked_against_its_public_url() -> None:
+    """Signed as Twilio does it, for the address that Twilio knows; GET, POST and a huge form."""
+    public, official = "https://phone.example.com/eu", RequestValidator(AUTH)
+    form = {"CallSid": "CA1", "From": "sip:a&b@example.com"}
+
+    async def main() -> tuple[bytes, bytes, int]:
+        async with (
+            serving(echo, auth_token=AUTH, public_url=public) as server,
+            aiohttp.ClientSession() as session,
+        ):
+            signed = official.compute_signature(public + "/twilio/voice", form)
+            headers = {"X-Twilio-Signature": signed}
+            async with session.post(webhook(server), data=form, headers=headers) as response:
+                posted = await response.read()
+            query = "?CallSid=CA1&From=%2B12025550123"
+            signed = official.compute_signature(public + "/twilio/voice" + query, {})
+            headers = {"X-Twilio-Signature": signed}
+            url = yarl.URL(webhook(server) + query, encoded=True)
+            async with session.get(url, headers=headers) as response:
+                got = await response.read()
+            huge = form | {"x": "y" * 100_000}
+            async with session.post(webhook(server), data=huge) as response:
+                return posted, got, response.status
+
+    posted, got, status = asyncio.run(main())
+    for document in (posted, got):
+        (verb,) = parse_twiml(document)
+        assert isinstance(verb, Stream)
+        assert verb.url == "wss://phone.example.com/eu/twilio/media"
+        assert verb.parameters["trunkline_ticket"]
+    assert b"sip:a&amp;b@example.com" in posted
+    assert status == 413
+
+
+def test_after_the_stream_the_next_verbs_run_on_the_same_tape() -> None:
+    """An agent hangs up, the document sends the call on, and a second agent is heard."""
+    said: list[str] = []
+
+    async def agent(carrier: Carrier) -> None:
+        carrier.play(tone(0.5))
+        carrier.mark("said")
+        async for event in carrier.events():
+            if isinstance(event, MarkPlayed):
+                await carrier.hangup("over to my colleague")
+
+    async def main() -> CallResult:
+        server = TelephonyServer(TelephonyConfig(port=0), agent)
+
+        async def first(request: web.Request) -> web.Response:
+            stream = f"ws://{request.host}/twilio/media"
+            return web.Response(
+                text=f'<Response><Connect><Stream url="{stream}"/></Connect><Say>hold on</Say>'
+                '<Pause length="1"/><Redirect>/twilio/voice</Redirect></Response>'
+            )
+
+        server.app.add_routes([web.post("/first", first)])
+        await server.start()
+        try:
+            return await place_call(
+                f"http://127.0.0.1:{server.port}/first",
+                CallScript((Step(Wait(20.0)),)),
+                progress=lambda event: said.append(event.kind),
+            )
+        finally:
+            await server.close()
+
+    result = asyncio.run(main())
+    assert result.ended == "agent_closed"
+    kinds = [event.kind for event in result.events]
+    assert said == kinds
+    wanted = ["stream", "mark", "say", "stream", "mark", "ended"]
+    assert [kind for kind in kinds if kind in wanted] == wanted
+    begun = result.times("stream")
+    assert begun[1] - begun[0] == pytest.approx(1.5, abs=0.15)
+    assert int(loud(result.tape[:, 1]).sum()) == 50
+
+
+def test_a_failing_agent_costs_its_own_call_only(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller sees code 1011, the log the error, and the next call is answered."""
+    calls: list[int] = []
+
+    async def agent(carrier: Carrier) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise LookupError("a bug of the agent")
+        await echo(carrier)
+
+    async def main() -> tuple[CallResult, CallResult]:
+        async with serving(agent) as server:
+            return await place_call(webhook(server), ASK), await place_call(webhook(server), ASK)
+
+    failed, fine = asyncio.run(main())
+    assert failed.ended == "agent_closed"
+    assert "1011" in failed.events[-2].detail
+    assert "a bug of the agent" in caplog.text
+    assert fine.ended == "hang_up"

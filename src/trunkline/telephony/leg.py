@@ -77,14 +77,14 @@ class TwilioCarrier:
         self._outbox.drop_audio()
         self._put(twilio.clear(self._decoder.stream))
 
-    async def hangup(self, reason: str, /) -> None:
-        """Send what is in the outbox, within `FLUSH_S`, and close the socket; idempotent."""
+    async def hangup(self, reason: str, /, *, code: int = 1000) -> None:
+        """Send what is in the outbox, within `FLUSH_S`, and close with *code*; idempotent."""
         self._end(reason)
         self._outbox.finish()
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_S):
                 await self._delivered.wait()
-        await self._socket.close(1000, self._reason or reason)
+        await self._socket.close(code, self._reason or reason)
 
     async def deliver(self) -> None:
         """Drain the outbox until the leg ends: the one task that sends."""
@@ -161,5 +161,7 @@ async def open_leg(
         tasks.create_task(carrier.deliver())
         try:
             yield carrier
-        finally:
-            await carrier.hangup("the agent is done")
+        except BaseException:
+            await carrier.hangup("the agent failed", code=1011)
+            raise
+        await carrier.hangup("the agent is done")

@@ -37,6 +37,11 @@ _TICKET: Final = "trunkline_ticket"
 _CALLER: Final = "trunkline_caller"
 _CALLER_CHARS_MAX: Final = 128  # a number or a SIP address; keeps the parameter within its limit
 
+_UNSIGNED: Final = (
+    "a request to %s whose X-Twilio-Signature does not fit was refused; if it came from Twilio: "
+    "is the auth token the account's, and is %s how Twilio reaches us (telephony.public_url)?"
+)
+
 _log = logging.getLogger(__name__)
 
 OnCall = Callable[[Carrier], Awaitable[None]]
@@ -162,7 +167,7 @@ class TelephonyServer:
         posted = await request.post()  # empty for a GET
         form = {name: [str(value) for value in posted.getall(name)] for name in posted}
         if not self._signed(request, self._public(request), form):
-            _log.warning("a webhook request without Twilio's signature was refused")
+            _log.warning(_UNSIGNED, VOICE_PATH, self._public(request))
             return web.Response(status=403, text="X-Twilio-Signature does not match\n")
         fields = {name: values[-1] for name, values in form.items()} or dict(request.query)
         call, caller = fields.get("CallSid", ""), fields.get("From", "")[:_CALLER_CHARS_MAX]
@@ -180,7 +185,7 @@ class TelephonyServer:
     async def _media(self, request: web.Request) -> web.StreamResponse:
         """The media socket of one call, from its upgrade to its end."""
         if not self._signed(request, _ws(self._public(request)), {}):
-            _log.warning("a media socket without Twilio's signature was refused")
+            _log.warning(_UNSIGNED, MEDIA_PATH, _ws(self._public(request)))
             return web.Response(status=403, text="X-Twilio-Signature does not match\n")
         ws: web.WebSocketResponse[bool] = web.WebSocketResponse(
             timeout=CLOSE_S,
@@ -215,12 +220,15 @@ class TelephonyServer:
             _log.warning("a media stream never started: %s", lost)
             await socket.close(1002, str(lost))
             return
-        async with leg.open_leg(socket, decoder, started, idle_s=self.config.idle_s) as carrier:
-            self._carriers.add(carrier)
-            try:
-                await self._on_call(carrier)
-            finally:
-                self._carriers.discard(carrier)
+        try:
+            async with leg.open_leg(socket, decoder, started, idle_s=self.config.idle_s) as carrier:
+                self._carriers.add(carrier)
+                try:
+                    await self._on_call(carrier)
+                finally:
+                    self._carriers.discard(carrier)
+        except* CarrierLost as lost:  # how a call can end; all else is a bug, which aiohttp logs
+            _log.warning("a call ended: %s", lost.exceptions[0])
 
     def _admit(self, started: Started) -> Started:
         """Check the ticket and take our own parameters out; `InputError` if it is not one."""

@@ -4,6 +4,8 @@ A *signature* proves that Twilio made a request: base64(HMAC-SHA1(auth token, UR
 parameter's name and value, sorted by name)), in the header `X-Twilio-Signature`; a GET and the
 upgrade of a Media Stream sign the URL alone, the latter with its scheme `wss`
 (twilio.com/docs/usage/security, read November 2026; PyPI package twilio is the reference).
+Not supported: JSON bodies (`bodySHA256`), which the voice webhook never gets, and webhooks signed
+with a shared key and SHA-256 (`X-Twilio-Webhooks-Signature-Settings`): they are refused.
 
 A *ticket* proves that whoever opens the media socket comes from a webhook that we answered: it is
 a `<Parameter>` of the TwiML, binds the call's id and caller number, and is good for half a minute.
