@@ -78,7 +78,10 @@ class TwilioCarrier:
         self._put(twilio.clear(self._decoder.stream))
 
     async def hangup(self, reason: str, /, *, code: int = 1000) -> None:
-        """Send what is in the outbox, within `FLUSH_S`, and close with *code*; idempotent."""
+        """Send what is in the outbox, within `FLUSH_S`, and close with *code*; idempotent.
+
+        The carrier drops what it has not played by then: to be heard out, await a mark first.
+        """
         self._end(reason)
         self._outbox.finish()
         with suppress(TimeoutError):
