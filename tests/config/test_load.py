@@ -60,7 +60,7 @@ def test_the_example_at_the_root_is_a_good_configuration() -> None:
     agent = config.agents["receptionist"]
     assert agent.routes == {"stt": ("ears",), "llm": ("primary", "backup"), "tts": ("voice",)}
     assert config.records.directory == EXAMPLE.parent / "calls"
-    assert agent.calendar == EXAMPLE.parent / "calendar.ics"
+    assert agent.folder == EXAMPLE.parent / "reception"
     assert agent.practice is None
 
 

@@ -3,8 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from trunkline.calls.pacer import Pacer
@@ -45,8 +45,8 @@ class Worker:
     pacer: Pacer
     router: Router
     journal: Callable[[CallId], ClosableJournal]
-    watchers: Sequence[Callable[[CallId, ClosableJournal], ClosableJournal]] = ()
-    """Each may wrap the journal of a call, to see what is noted (a live display, metrics)."""
+    live: dict[CallId, ClosableJournal] = field(default_factory=dict)
+    """The journals of the calls that are up, for what is decided outside of them (egress)."""
 
     async def answer(self, carrier: Carrier) -> None:
         """Run the call on *carrier* to its end. A call that breaks ends; the worker does not."""
@@ -57,8 +57,7 @@ class Worker:
             log.error("call %s refused: %s", call, error)  # noqa: TRY400  # an operator's, no trace
             await carrier.hangup("no record can be kept")
             return
-        for watch in self.watchers:
-            journal = watch(call, journal)
+        self.live[call] = journal
         desk = Desk(journal, self.router, self.agent.routes, {})
         reason = "the call broke"
         try:
@@ -71,4 +70,5 @@ class Worker:
             log.exception("call %s broke", call)
             await carrier.hangup(reason)
         finally:
+            del self.live[call]
             await journal.close(reason)

@@ -180,11 +180,9 @@ class AgentConfig(Model):
     consent: ConsentConfig = Field(
         default_factory=ConsentConfig, description="a mapping: {ask: true}"
     )
-    calendar: FilePath = Field(
-        default=Path("calendar.ics"), description="the path of an iCalendar file"
-    )
-    messages: FilePath = Field(
-        default=Path("messages.jsonl"), description="the path of a JSON Lines file"
+    folder: FilePath = Field(
+        default=Path("reception"),
+        description="the path of a directory for appointments.ics, messages.jsonl, tools.jsonl",
     )
 
 

@@ -1,0 +1,5 @@
+"""`python -m trunkline`."""
+
+from trunkline.console.cli import main
+
+main()

@@ -1,0 +1,140 @@
+"""The command line: `trunkline demo | serve | call | check`."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+
+from trunkline.config.load import load
+from trunkline.console import calling
+from trunkline.errors import TrunklineError
+from trunkline.telephony.line import CallEvent
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Phone calls with an AI voice agent that survive their providers.",
+)
+_errors = Console(stderr=True, highlight=False)
+
+ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.")]
+
+
+def main() -> None:
+    """Run a command; an error of ours is one line on stderr and exit status 2."""
+    try:
+        app()
+    except TrunklineError as error:
+        _fail(error)
+    except BaseExceptionGroup as group:
+        ours, others = group.split(TrunklineError)
+        if ours is None or others is not None:
+            raise
+        _fail(ours)
+
+
+def _fail(error: BaseException) -> None:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    _errors.print(f"[red]error[/red] {error}", soft_wrap=True)
+    sys.exit(2)
+
+
+@app.command()
+def check(config: ConfigPath = Path("trunkline.yaml")) -> None:
+    """Validate a configuration and show who serves what, and where."""
+    loaded = load(config)
+    out = Console()
+    for name, agent in loaded.agents.items():
+        out.print(f"agent [bold]{name}[/bold]")
+        for stage, route in agent.routes.items():
+            parts = []
+            for endpoint in route:
+                e = loaded.endpoints[endpoint]
+                parts.append(f"{endpoint} ({e.api} {e.model}, {e.zone}, {e.failure_domain})")
+            out.print(f"  {stage}: " + ", then ".join(parts), soft_wrap=True)
+            domains = {loaded.endpoints[endpoint].failure_domain for endpoint in route}
+            if len(domains) == 1:
+                out.print(
+                    f"  [yellow]{stage} does not survive the loss of {domains.pop()}[/yellow]"
+                )
+    out.print(f"{config}: valid")
+
+
+@app.command()
+def serve(
+    config: ConfigPath = Path("trunkline.yaml"),
+    agent: Annotated[str, typer.Option(help="Which agent; by default the first one.")] = "",
+    events: Annotated[
+        bool, typer.Option(help="Print each event of each call as a line of JSON.")
+    ] = False,
+) -> None:
+    """Answer calls until SIGTERM or Ctrl-C; running calls may end."""
+    from trunkline.console.serving import serving  # noqa: PLC0415  # loads the engines
+
+    loaded = load(config)
+    if agent and agent not in loaded.agents:
+        known = ", ".join(loaded.agents)
+        raise typer.BadParameter(f"{agent!r} is not an agent of {config}; it has: {known}")
+
+    def tell(event: dict[str, object]) -> None:
+        sys.stdout.write(json.dumps(event, default=str) + "\n")
+        sys.stdout.flush()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        name = agent or next(iter(loaded.agents))
+        async with serving(loaded, name, tell if events else None) as server:
+            url = f"http://{loaded.server.host}:{server.port}/twilio/voice"
+            if events:
+                tell({"type": "ready", "port": server.port, "pid": os.getpid()})
+            else:
+                Console().print(f"answering as [bold]{name}[/bold]; webhook {url}")
+            await stop.wait()
+
+    uvloop.run(run())
+
+
+@app.command()
+def call(
+    url: Annotated[str, typer.Argument(help="Webhook (http, https) or stream (ws, wss) to call.")],
+    say: Annotated[list[str] | None, typer.Option(help="Say this when the agent is quiet.")] = None,
+    wav: Annotated[list[Path] | None, typer.Option(help="Play this clip instead.")] = None,
+    script: Annotated[Path | None, typer.Option(help="Follow a script (YAML or JSON).")] = None,
+    out: Annotated[Path, typer.Option(help="Where tape.wav and call.json go.")] = Path("out/call"),
+    auth_token_env: Annotated[
+        str, typer.Option(help="Variable with the token that signs the webhook request.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    progress: Annotated[
+        bool, typer.Option(help="Print events as JSON lines, as they come.")
+    ] = False,
+) -> None:
+    """Place a real call over media streams and report V2V and dead air from the tape."""
+    token = os.environ.get(auth_token_env) if auth_token_env else None
+    if auth_token_env and not token:
+        raise typer.BadParameter(f"the environment variable {auth_token_env} is not set")
+    order = calling.CallOrder(url, say or (), wav or (), script, out, token)
+
+    def tell(event: CallEvent) -> None:
+        sys.stdout.write(json.dumps({"at_s": event.at_s, event.kind: event.detail}) + "\n")
+        sys.stdout.flush()
+
+    report = uvloop.run(calling.call(order, tell if progress else None))
+    if as_json:
+        sys.stdout.write(json.dumps(report) + "\n")
+    elif not progress:
+        calling.show(report, out, Console())
+    if report["ended"] in ("failed", "no_stream", "agent_silent", "agent_flooded"):
+        raise typer.Exit(1)

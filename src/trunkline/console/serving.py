@@ -1,0 +1,144 @@
+"""From a configuration to a running worker: everything that `trunkline serve` puts together."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Literal
+
+from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
+from trunkline.agent.receptionist import persona
+from trunkline.agent.tools import open_tools
+from trunkline.calls.pacer import Pacer
+from trunkline.calls.session import Policies
+from trunkline.calls.worker import Agent, ClosableJournal, Worker
+from trunkline.config.models import Config, attempt_policy, turn_policy
+from trunkline.core.routing import Router, RoutingPolicy
+from trunkline.errors import InputError
+from trunkline.media.vad import VadPool
+from trunkline.net.gate import EgressDecision, Gate
+from trunkline.net.http import client_session
+from trunkline.providers.registry import Resources, open_route_stages, route
+from trunkline.records.worker import WorkerRecords
+from trunkline.telephony.server import TelephonyConfig, TelephonyServer
+from trunkline.types import CallId, DataClass, Sample, Where
+
+DRAIN_S = 30.0
+"""How long a worker that is stopped lets its calls go on."""
+HIDDEN = {"attempt.request"}
+"""Events that a watcher does not get: large, and in the journal anyway."""
+
+
+class Watched:
+    """A journal whose events are also told to *tell*, as dicts, as they are noted."""
+
+    def __init__(self, inner: ClosableJournal, tell: Callable[[dict[str, object]], None]) -> None:
+        self._inner, self._tell = inner, tell
+
+    def note(
+        self,
+        type: str,
+        data: Mapping[str, object],
+        *,
+        where: Where,
+        data_class: DataClass = DataClass.TELEMETRY,
+        zone: str = "",
+        sample: Sample | None = None,
+    ) -> None:
+        """Journal the event and tell of it."""
+        self._inner.note(type, data, where=where, data_class=data_class, zone=zone, sample=sample)
+        if type not in HIDDEN:
+            place = {"call": where.call, "turn": where.turn, "attempt": where.attempt}
+            self._tell({"type": type, **place, "sample": sample, "data": dict(data)})
+
+    def audio(self, channel: Literal["caller", "agent"], at: Sample, mulaw: bytes) -> None:
+        """Record audio."""
+        self._inner.audio(channel, at, mulaw)
+
+    async def commit(self) -> None:
+        """Wait until it is durable."""
+        await self._inner.commit()
+
+    async def close(self, reason: str) -> None:
+        """End the journal."""
+        await self._inner.close(reason)
+
+
+@asynccontextmanager
+async def serving(
+    config: Config, agent_name: str, tell: Callable[[dict[str, object]], None] | None = None
+) -> AsyncIterator[TelephonyServer]:
+    """A worker that takes calls for *agent_name* until the context is left.
+
+    Raises `ConfigError`, `InputError` or `EndpointError` if something is missing: before the first
+    call, not in it.
+    """
+    settings = config.agents[agent_name]
+    practice = load_practice(settings.practice or RIVERSIDE_DENTAL)
+    tools = open_tools(practice, settings.folder, _now)
+    async with AsyncExitStack() as stack:
+        records = await stack.enter_async_context(WorkerRecords(config.records.directory, "w0"))
+        session = await stack.enter_async_context(client_session())
+        gate = Gate(lambda decision: _note_egress(worker, decision))
+        resources = Resources(session, gate, os.environ)
+        stages = await stack.enter_async_context(open_route_stages(config, resources))
+
+        def journal(call: CallId) -> ClosableJournal:
+            opened = records.journal(call)
+            return opened if tell is None else Watched(opened, tell)
+
+        agent = Agent(
+            lambda: persona(practice, _now(), asks_consent=settings.consent.ask),
+            tools,
+            route(config, agent_name, stages),
+            Policies(attempt_policy(settings.policy), turn_policy(settings.turn)),
+        )
+        worker = Worker(agent, Pacer(VadPool()), Router(RoutingPolicy()), journal)
+        server = TelephonyServer(telephony(config), worker.answer)
+        async with asyncio.TaskGroup() as group:
+            pacing = group.create_task(worker.pacer.run())
+            await server.start()
+            try:
+                yield server
+            finally:
+                await server.close(DRAIN_S)
+                pacing.cancel()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _note_egress(worker: Worker, decision: EgressDecision) -> None:
+    journal = worker.live.get(decision.where.call)
+    if journal is None:
+        return  # a probe: no call's data leaves
+    data = {
+        "endpoint": decision.endpoint,
+        "destination": decision.destination,
+        "data_class": decision.data_class.value,
+        "allowed": decision.allowed,
+        "rule": decision.rule,
+    }
+    journal.note("egress", data, where=decision.where, zone=decision.zone)
+
+
+def telephony(config: Config) -> TelephonyConfig:
+    """The telephony part of the configuration, its secret read from the environment."""
+    server = config.server
+    token = None
+    if server.twilio_auth_token_env is not None:
+        token = os.environ.get(server.twilio_auth_token_env)
+        if not token:
+            raise InputError(
+                f"the environment variable {server.twilio_auth_token_env} "
+                "(server.twilio_auth_token_env) is not set. Export it, or write null for local use"
+            )
+    return TelephonyConfig(
+        host=server.host,
+        port=server.port,
+        public_url=server.public_url,
+        auth_token=token,
+        calls_max=server.calls_max,
+    )
