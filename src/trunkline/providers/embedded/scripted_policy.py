@@ -135,7 +135,7 @@ def _prompt(dialogue: Dialogue) -> list[Item]:
         case "book" if not dialogue.day or not dialogue.slots:
             lines = [line("ask_day")]
         case "book" if dialogue.slot is None:
-            lines = [_offer(dialogue), line("ask_slot")]
+            lines = [*_offer(dialogue), line("ask_slot")]
         case "book":
             lines = [line("ask_name")]
         case "cancel" | "change" | "find":
@@ -147,9 +147,9 @@ def _prompt(dialogue: Dialogue) -> list[Item]:
     return lines
 
 
-def _offer(dialogue: Dialogue) -> Item:
+def _offer(dialogue: Dialogue) -> list[Item]:
     offered = dialogue.offered()
     first, times = offered[0], spoken_times(offered)
     if dialogue.dated:
-        return line("offer_date", day=spoken_day(first), times=times)
-    return line("offer", weekday=WEEKDAYS[first.weekday()].title(), times=times)
+        return [line("free_day", day=spoken_day(first)), line("free_times", times=times)]
+    return [line("offer", weekday=WEEKDAYS[first.weekday()].title(), times=times)]

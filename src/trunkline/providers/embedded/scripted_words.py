@@ -34,7 +34,7 @@ _PHONE_DIGITS_MIN = 7
 
 TOPICS: Final = {
     "bring": r"\b(bring|take with me|need to have with)\b",
-    "parking": r"\bpark(ing)?\b",
+    "parking": r"\bparking\b|\b(i|we|to|can|do|should) park\b|\bpark (my|the|our)\b",
     "hours": r"\b(hours|open|close|closed|closing)\b",
     "prices": r"\b(how much|prices?|costs?|charge|fees?|expensive)\b",
     "insurance": r"\binsurances?\b|\b(accept|take) (delta|cigna|aetna|medicaid|my plan)\b",
@@ -50,7 +50,7 @@ _INTENTS = {
     "cancel": r"\bcancel\b|\b(can't|cannot|can not) (come|make it)\b",
     "change": r"\b(change|move|reschedule|postpone|another (day|time) for my)\b",
     "find": r"\bwhen is my\b|\bdo i have an appointment\b",
-    "book": r"\b(appointment|book|schedule|come in|see (a|the) dentist|opening)\b"
+    "book": r"\b(appointment|book|schedule|come in|see (a|the) dentist|an opening)\b"
     r"|\b(anything|something) (free|open)\b",
     "message": r"\bmessage\b",
     "callback": r"\bcall (me|us) back\b|\b(tell|ask) (the )?(doctor|dentist|them|her|him) \w+",
@@ -103,7 +103,12 @@ _AFTER_A_NAME = frozenset(
     )
 )
 _NOT_A_NAME = frozenset(
-    [*UNITS, *TENS, *WEEKDAYS, *_listed("what when where how why who no not wait stop")]
+    [
+        *UNITS,
+        *TENS,
+        *WEEKDAYS,
+        *_listed("what when where how why who no not don't do know can can't wait stop"),
+    ]
 )
 _NAME_WORDS_MAX = 3
 
@@ -133,7 +138,7 @@ class Heard:
 
 def words_of(text: str) -> list[str]:
     """*text* as lower-case words; a clock time such as 9:30 becomes two."""
-    return re.findall(r"[a-z]+(?:['’][a-z]+)*|\d+", text.lower().replace("’", "'"))
+    return re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+", text.lower().replace("’", "'"))
 
 
 def understand(text: str, reasons: Iterable[str], topics: Iterable[str] = ()) -> Heard:
