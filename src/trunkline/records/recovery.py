@@ -1,0 +1,150 @@
+"""Recovery: what a worker that died has left in its log becomes sealed journals.
+
+Every call in the log is closed with "worker died" and sealed as far as its chain holds. Nothing
+is guessed: a call whose chain has a hole ends before the hole and says so. If anything is damaged
+(not merely torn at its end, which is normal), the segments are set aside, never deleted, so that
+somebody can look at them; the worker starts all the same.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from trunkline.errors import RecordError
+from trunkline.records import envelope as wire
+from trunkline.records import framing
+from trunkline.records.disk import WAL_MAGIC, make_directory, our_errors, sync_directory
+from trunkline.records.journal import Clocks
+from trunkline.records.log import place_of, read_places
+from trunkline.records.store import Store
+from trunkline.types import CallId, DataClass, Mono, Sample, Wall, Where, uuid7
+
+WORKER_DIED: Final = "worker died"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was found: the calls that were sealed, and any damage, in words for an operator."""
+
+    calls: tuple[CallId, ...] = ()
+    damage: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Salvage:
+    """One call while the log is read."""
+
+    chain: wire.Chain = field(default_factory=wire.Chain)
+    places: "array[int]" = field(default_factory=lambda: array("Q"))
+    started: Wall | None = None
+    sample: Sample | None = None
+    ended: bool = False
+    found: str = ""
+
+    def feed(self, record: bytes, place: int) -> None:
+        if self.found:
+            return  # behind a hole: it would follow nothing
+        try:
+            envelope = self.chain.feed(record)
+        except RecordError as error:
+            self.found = str(error)
+            return
+        self.places.append(place)
+        if envelope is None:
+            return
+        if self.started is None:
+            self.started = Wall(envelope.wall)
+        if envelope.sample is not None:
+            self.sample = Sample(envelope.sample)
+        self.ended |= envelope.type == "call.ended"
+
+
+def recover(segments: Sequence[Path], store: Store, clocks: Clocks) -> Recovery:
+    """Seal the calls in *segments* (of one directory, oldest first) in *store*; blocking.
+
+    The segments stay, or move to `damaged/` if anything was: delete those that stay afterwards.
+    It may be repeated after a crash in its middle. Raises `RecordError` if a journal cannot be
+    written or a segment was written by another format version.
+    """
+    calls: dict[CallId, _Salvage] = {}
+    found = [damage for path in segments if (damage := _read(path, calls))]
+    sealed: list[CallId] = []
+    for call, salvage in calls.items():
+        if store.has(call):
+            continue  # and its first segments may be gone: others held only its last ones
+        if salvage.found:
+            found.append(f"call {call}: sealed up to a hole: {salvage.found}")
+        if salvage.started is not None:
+            records = _closed(call, salvage, segments[0].parent, clocks)
+            store.seal(call, salvage.started, records)
+            sealed.append(call)
+    if found:
+        found.append(f"the log was set aside in {_set_aside(segments)}")
+    return Recovery(tuple(sealed), tuple(found))
+
+
+def _read(path: Path, calls: dict[CallId, _Salvage]) -> str:
+    """Feed the records of a segment; what is damaged about it, or nothing."""
+    with our_errors(f"cannot read {path}"):
+        data = path.read_bytes()
+    if len(data) < framing.HEADER_BYTES:
+        return ""  # the worker died while it made the file
+    damage = ""
+    if data[:4] == WAL_MAGIC:
+        framing.check_header(data, WAL_MAGIC, str(path))
+    else:
+        damage = f"{path}: damaged header"
+    frames = framing.Frames(data)
+    for offset, record in frames:
+        _, call, _ = wire.split(record)
+        calls.setdefault(call, _Salvage()).feed(record, place_of(int(path.stem), offset))
+    if frames.stop.kind == "corrupt":
+        damage = f"{path}: damaged at offset {frames.stop.offset}: {frames.stop.detail}"
+    return damage
+
+
+def _closed(call: CallId, salvage: _Salvage, directory: Path, clocks: Clocks) -> Iterator[bytes]:
+    """The records of a call, with the closing ones that it lacks."""
+    yield from read_places(directory, salvage.places)
+    chain, last = salvage.chain, salvage.chain.last
+    if chain.closed or last is None:
+        return
+    wall = Wall(clocks.wall())
+    reason = {"reason": WORKER_DIED}
+    closing = reason | {"events": chain.events + 1 + (not salvage.ended), "recovered": True}
+    if salvage.found:
+        closing |= {"found": salvage.found}
+    for type, data in (("call.ended", reason), ("journal.closed", closing)):
+        if type == "call.ended" and salvage.ended:
+            continue
+        record = wire.encode_event(
+            wire.record_head(wire.EVENT, call),
+            wire.make(
+                uuid7(wall, clocks.entropy(10)),
+                Where(call),
+                type,
+                # The dead worker's clock stopped at its last event; only the wall clock goes on.
+                (Mono(last.mono), salvage.sample, wall),
+                data_class=DataClass.TELEMETRY,
+                zone="",
+                payload=wire.encode_payload(type, data),
+                ref=None,
+                prev=chain.prev,
+            ),
+        )
+        chain.feed(record)
+        yield record
+
+
+def _set_aside(segments: Sequence[Path]) -> Path:
+    directory = segments[0].parent
+    aside = directory / "damaged"
+    with our_errors(f"cannot set the log in {directory} aside"):
+        make_directory(aside)
+        for path in segments:
+            path.replace(aside / path.name)
+        sync_directory(aside)
+        sync_directory(directory)
+    return aside

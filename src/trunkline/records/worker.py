@@ -1,0 +1,162 @@
+"""The records of one worker: opens journals, seals them when calls end, recovers at start.
+
+async with WorkerRecords(directory, "w0") as records:
+    journal = records.journal(call)          # refused when the disk has failed
+    ...
+    await journal.close("caller hung up")    # durable, then sealed in the store
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from trunkline.errors import InputError, RecordError
+from trunkline.records import disk
+from trunkline.records.journal import CallJournal, Clocks
+from trunkline.records.lanes import Lane, ThreadLane
+from trunkline.records.log import WorkerLog, read_places
+from trunkline.records.recovery import Recovery, recover
+from trunkline.records.store import Store
+from trunkline.types import CallId
+
+SEAL_S: Final = 30.0
+"""How long a call's end, or the worker's, waits for its journal to be sealed."""
+_WORKER: Final = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
+
+
+class WorkerRecords:
+    """The records under *directory*, written as worker *worker*.
+
+    *lane* makes the two lanes, one for the log and one for sealing, so that sealing a long call
+    does not hold up the commits of others. On entering, the calls that this worker left when it
+    last died are sealed, and those of other workers that are dead: `recovery` tells. Entering
+    raises `RecordError` if another process is this worker or the disk cannot be used.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        worker: str,
+        *,
+        clocks: Clocks | None = None,
+        lane: Callable[[str], Lane] = ThreadLane,
+        log: Callable[..., WorkerLog] = WorkerLog,
+    ) -> None:
+        if not _WORKER.fullmatch(worker):
+            raise InputError(
+                f"worker name {worker!r} cannot name a directory: use 1 to 32 letters, digits, "
+                f"'-' and '_'"
+            )
+        self.store = Store(directory)
+        self.recovery = Recovery()
+        self._clocks = clocks or Clocks()
+        self._sealing = lane("trunkline-sealing")
+        self._log = log(self.store.wal / worker, lane=lane("trunkline-journal"))
+        self._live: set[CallId] = set()
+        self._sealings: set[asyncio.Future[Path]] = set()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            stack.callback(self._sealing.close)
+            log = await stack.enter_async_context(self._log)
+            self.recovery = await self._sealing.submit(self._recover)
+            await log.forget_inherited()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._sealings:
+            await asyncio.wait(self._sealings, timeout=SEAL_S)
+        await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether records become durable; if not, take no new calls."""
+        return self._log.healthy
+
+    @property
+    def failure(self) -> str:
+        """Why not, for the operator."""
+        return self._log.failure
+
+    def journal(self, call: CallId) -> CallJournal:
+        """Begin the journal of *call*; `RecordError` if the log has failed: refuse the call.
+
+        Close it in every case, or its log segments stay until the worker starts again.
+        """
+        if not self._log.healthy:
+            raise RecordError(f"call {call} cannot be recorded: {self._log.failure}")
+        if call in self._live:
+            raise InputError(f"call {call} has a journal already: give each call an id of its own")
+        hold = self._log.hold()
+        try:
+            journal = CallJournal(
+                call, self._log, clocks=self._clocks, settle=partial(self._settle, hold)
+            )
+        except InputError:
+            self._log.release(hold)
+            raise
+        self._live.add(call)
+        return journal
+
+    async def _settle(self, hold: int, journal: CallJournal) -> None:
+        self._live.discard(journal.call)
+        seal = partial(
+            self.store.seal,
+            journal.call,
+            journal.started,
+            read_places(self._log.directory, journal.places),
+        )
+        sealing = self._sealing.submit(seal)
+        self._sealings.add(sealing)
+        sealing.add_done_callback(partial(self._sealed, hold))
+        try:
+            async with asyncio.timeout(SEAL_S):
+                # Shielded: a call task that is cancelled at its end must not leave it unsealed.
+                await asyncio.shield(sealing)
+        except TimeoutError as error:
+            raise RecordError(
+                f"call {journal.call}: sealing takes longer than {SEAL_S:g} s. It goes on; if it "
+                f"does not end, the call is sealed when a worker starts again"
+            ) from error
+
+    def _sealed(self, hold: int, sealing: asyncio.Future[Path]) -> None:
+        self._sealings.discard(sealing)
+        if not sealing.cancelled() and sealing.exception() is None:
+            self._log.release(hold)  # else its segments stay: they are all there is of the call
+
+    def _recover(self) -> Recovery:
+        """Our own segments, and those of workers that are dead; blocking."""
+        found = [recover(self._log.inherited, self.store, self._clocks)]
+        with disk.our_errors(f"cannot look for dead workers in {self.store.wal}"):
+            others = sorted(path.parent for path in self.store.wal.glob("*/lock"))
+            found += [self._take_over(path) for path in others if path != self._log.directory]
+        return Recovery(
+            tuple(call for one in found for call in one.calls),
+            tuple(damage for one in found for damage in one.damage),
+        )
+
+    def _take_over(self, directory: Path) -> Recovery:
+        held = disk.lock(directory)
+        if held is None:
+            return Recovery()  # it lives
+        try:
+            segments = disk.segments(directory)
+            recovery = recover(segments, self.store, self._clocks)
+            for path in disk.segments(directory):
+                path.unlink()
+        finally:
+            os.close(held)
+        return recovery
