@@ -196,7 +196,7 @@ async def test_continuation() -> None:
     assert "Of course. We are open" + text(deltas) == ANSWER
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[dict[str, object], Fault]] = {
     "status_429": ({"kind": "status", "status": 429, "retry_after_s": 7}, Fault.THROTTLED),
     "status_500": ({"kind": "status"}, Fault.UNAVAILABLE),
     "status_401": ({"kind": "status", "status": 401, "body": f"bad key {KEY}"}, Fault.REFUSED),
@@ -448,6 +448,7 @@ async def test_control_and_plain_answers() -> None:
         async with r.session.post(f"{root}/_control/fault", json={"kind": "stahl"}) as response:
             assert response.status == 400
             assert "stall" in (await response.json())["error"]["message"]
+        bodies = []
         for script, status in (({"kind": "status", "status": 503}, 503), (None, 200)):
             async with r.session.post(
                 f"{root}/_control/fault", data=json.dumps(script)
@@ -455,8 +456,8 @@ async def test_control_and_plain_answers() -> None:
                 assert response.status == 200
             async with r.session.post(f"{s.base_url}/chat/completions", json=ask) as response:
                 assert response.status == status
-                body = await response.json()
-        assert body["choices"][0]["message"]["content"] == ANSWER
+                bodies.append(await response.json())
+        assert bodies[-1]["choices"][0]["message"]["content"] == ANSWER
         async with r.session.get(f"{root}/_control/requests") as response:
             told = (await response.json())["requests"]
         assert [record["ended"] for record in told] == ["status at token 0", "finished"]

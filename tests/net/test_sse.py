@@ -1,0 +1,118 @@
+"""The event stream parser against the WHATWG standard, however the network cuts the bytes."""
+
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.errors import EndpointError, Fault
+from trunkline.net.sse import SseParser
+
+
+def events(*chunks: bytes, max_event_bytes: int = 1 << 20) -> list[bytes]:
+    """The events of a stream that arrives in *chunks*."""
+    parser = SseParser("local", max_event_bytes=max_event_bytes)
+    return [event for chunk in chunks for event in parser.feed(chunk)]
+
+
+def by_the_standard(stream: bytes) -> list[bytes]:
+    """What the standard's algorithm says of the whole stream at once, written as it is stated."""
+    lines = re.split(rb"\r\n|\r|\n", stream.removeprefix(b"\xef\xbb\xbf"))
+    found: list[bytes] = []
+    data: bytes | None = None
+    for line in lines[:-1]:  # what follows the last line end is an incomplete line
+        if line == b"":
+            if data is not None:
+                found.append(data[:-1])
+            data = None
+        elif line.startswith(b":"):
+            continue
+        else:
+            name, colon, value = line.partition(b":")
+            if colon and value.startswith(b" "):
+                value = value[1:]
+            if name == b"data":
+                data = (data or b"") + value + b"\n"
+    return found
+
+
+pieces = st.sampled_from(
+    [
+        b"data: a",
+        b"data:b",
+        b"data:  two spaces",
+        b"data",
+        b"data:",
+        b": comment",
+        b":",
+        b"event: x",
+        b"id: 1",
+        b"dat: no",
+        b" data: no",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\n\n",
+        b"\r\n\r\n",
+        "data: Zürich ☎".encode(),
+        b"\xef\xbb\xbf",
+        b"\x00",
+        b"\xff",
+        b"\x0b\x0c\x1c\xc2\x85",
+    ]
+)
+streams = st.lists(pieces, max_size=30).map(b"".join)
+
+
+@given(streams, st.lists(st.integers(0, 200), max_size=12))
+def test_any_chunking_gives_the_events_of_the_standard(stream: bytes, cuts: list[int]) -> None:
+    """The same events come out whole, in any pieces, byte by byte, and by the standard."""
+    places = [0, *sorted(cuts), len(stream)]
+    chunks = [stream[a:b] for a, b in pairwise(places)]
+    expected = by_the_standard(stream)
+    assert events(stream) == expected
+    assert events(*chunks) == expected
+    assert events(*(bytes([byte]) for byte in stream)) == expected
+
+
+def test_an_event_is_given_at_its_carriage_return() -> None:
+    """An event is not held back until the line feed after its last CR arrives."""
+    assert events(b"data: now\r\r") == [b"now"]
+    assert events(b"data: now\r\n\r", b"", b"\ndata: then\n\n") == [b"now", b"then"]
+
+
+def test_an_incomplete_event_is_dropped() -> None:
+    """What comes after the last blank line is no event."""
+    assert events(b"data: whole\n\ndata: half\n") == [b"whole"]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [b"data: " + b"x" * 100],
+        [b"x"] * 100,
+        [b"data: " + b"x" * 20 + b"\n"] * 4,
+        [b"data\n" * 100],
+    ],
+)
+def test_an_endless_event_is_malformed(chunks: list[bytes]) -> None:
+    """A line without an end, and an event without one, are stopped at the bound."""
+    with pytest.raises(EndpointError) as caught:
+        events(*chunks, max_event_bytes=64)
+    assert caught.value.fault is Fault.MALFORMED
+
+
+def test_events_before_an_endless_one_are_given() -> None:
+    """A fault at the end of a chunk does not swallow the events before it."""
+    given_before: list[bytes] = []
+    parser = SseParser("local", max_event_bytes=16)
+    with pytest.raises(EndpointError):
+        given_before.extend(parser.feed(b"data: a\n\ndata: b\n\n" + b"y" * 17))
+    assert given_before == [b"a", b"b"]
+
+
+def test_comments_for_ever_fill_nothing() -> None:
+    """Comments count against no bound, with or without blank lines between them."""
+    assert events(*[b": ping\n"] * 1000, b"data: x\n\n", max_event_bytes=16) == [b"x"]
