@@ -329,7 +329,8 @@ def test_time_that_is_not_free_is_said_and_others_are_offered() -> None:
 
 def test_caller_may_ask_for_other_times() -> None:
     """The next page of the same day."""
-    assert "ten thirty or one o'clock" in reply([*ASKING_TIME, user("something later")]).text
+    for words in ("something later", "no"):
+        assert "ten thirty or one o'clock" in reply([*ASKING_TIME, user(words)]).text
 
 
 def test_lost_tool_results_are_asked_for_again() -> None:
@@ -428,7 +429,22 @@ def test_facts_of_the_prompt_are_right() -> None:
     assert "No dogs." in asked
     assert "for free" not in asked
     gone = reply([*OPENING, user("what are your hours")], prompt=prompt).text
-    assert line("unclear").primary_text in gone
+    assert line("unknown").primary_text in gone
+
+
+@pytest.mark.parametrize("words", ["do you take credit cards", "do you treat children"])
+def test_question_without_a_fact_is_not_answered_with_one(words: str) -> None:
+    """Nothing is invented, also in the middle of a booking, which goes on."""
+    text = reply([*ASKING_TIME, user(words)]).text
+    assert line("unknown").primary_text in text
+    assert text.endswith(line("ask_slot").primary_text)
+
+
+def test_thanks_in_the_middle_lead_back_to_the_question() -> None:
+    """Manners are not misunderstandings."""
+    text = reply([*ASKING_TIME, user("thank you very much")]).text
+    assert line("unclear").primary_text not in text
+    assert text.endswith(line("ask_slot").primary_text)
 
 
 def test_reasons_of_the_tool_are_bookable() -> None:

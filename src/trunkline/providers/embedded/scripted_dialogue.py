@@ -65,7 +65,8 @@ class Dialogue:
         self.say, self.mode, self.down, self.ran = [], "", False, set()
         if not self._understand(heard):
             self.unclear += 1
-            self.say = [line("sorry"), line("unclear")]
+            asked = "question" in heard.intents  # what the facts do not say is not made up
+            self.say = [line("unknown")] if asked else [line("sorry"), line("unclear")]
             if self.unclear >= UNCLEAR_MAX:
                 self.finish()
                 self.unclear, self.task, self.mode = 0, "message", ""
@@ -118,9 +119,8 @@ class Dialogue:
         if "machine" in heard.intents:
             self.say.append(line("machine"))
             return True
-        polite = bool(heard.intents & {"thanks", "hello"})
-        idle = not self.task and (heard.yes or heard.no or polite)
-        return idle or "forget" in heard.intents
+        idle = not self.task and (heard.yes or heard.no)
+        return idle or bool(heard.intents & {"thanks", "hello", "forget"})
 
     def _fill(self, heard: Heard) -> bool:
         """Take task and slots from *heard*; whether there was anything."""
@@ -175,7 +175,7 @@ class Dialogue:
 
     def _choose(self, heard: Heard) -> None:
         offered = self.offered()
-        if "other" in heard.intents and heard.pick is None:
+        if heard.pick is None and (heard.no or "other" in heard.intents):
             self.page += 1
         elif heard.pick is not None and -len(offered) <= heard.pick < len(offered):
             self.slot = offered[heard.pick]

@@ -64,6 +64,10 @@ LINES: Final[Mapping[str, tuple[str, str]]] = {
     "anything_else": ("Is there anything else I can do?", "Would more help be welcome just now?"),
     "sorry": ("Sorry about that.", "Pardon me please."),
     "unclear": ("I did not quite understand you.", "Your words were not clear here."),
+    "unknown": (
+        "I do not know that, but I take messages.",
+        "That is beyond me, yet staff can tell.",
+    ),
     "pause": ("Take your time.", "No rush at all."),
     "machine": (
         "I am an AI assistant for the practice.",

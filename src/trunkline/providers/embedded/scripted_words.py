@@ -51,7 +51,8 @@ _INTENTS = {
     "change": r"\b(change|move|reschedule|postpone|another (day|time) for my)\b",
     "find": r"\bwhen is my\b|\bdo i have an appointment\b",
     "book": r"\b(appointment|book|schedule|come in|see (a|the) dentist|an opening)\b"
-    r"|\b(anything|something) (free|open)\b",
+    r"|\b(anything|something) (free|open|sooner|earlier|later)\b"
+    r"|\bdo you have (any|some)(thing| time| appointments)\b",
     "message": r"\bmessage\b",
     "callback": r"\bcall (me|us) back\b|\b(tell|ask) (the )?(doctor|dentist|them|her|him) \w+",
     "person": r"\b(speak|talk)( \w+)? (to|with)\b"
@@ -60,26 +61,27 @@ _INTENTS = {
     "machine": r"\b(are you|talking to|is this) (a |an )?(real )?"
     r"(robot|machine|computer|bot|ai|person|human)\b",
     "repeat": r"\b(repeat|say (that|it) again|pardon|what did you say|what was that|one more time|"
-    r"once more|again please|(did not|didn't|couldn't|could not) (hear|catch|understand|get))\b"
+    r"slower|louder|speak up|once more|again please|(did not|didn't|couldn't|could not) (hear|catch|understand|get))\b"
     r"|^(what|sorry|excuse me)$",
     "go_on": r"\b(go on|continue|carry on|keep going)\b|^(please )?go ahead( please)?$",
     "hold": r"^(wait|stop|hold on|one (moment|second)|(just )?a (moment|second|minute)|hang on)"
     r"( (please|wait|a (moment|second)))*$",
+    "question": r"^(do|does|are|is|can|could|will|what|which|where|how|who|why) ",
     "other": r"\b(later|earlier|sooner|else|another|other|different|none|neither)\b",
     "forget": r"\b(never mind|forget it|start over)\b",
 }
 _NO = r"^(no|nope|nah)\b|\b(not|don't|disagree|refuse|rather not|won't)\b"
 _YES = (
-    r"\b(yes|yeah|yep|yup|sure|okay|ok|fine|all right|alright|agree|absolutely|certainly|correct|"
-    r"right|perfect|great|good|of course|works|go ahead|i do|no problem|(do not|don't) mind)\b"
+    r"\b(yes|yeah|yep|yup|sure|okay|ok|fine|all right|alright|agree|consent|absolutely|certainly|"
+    r"correct|right|perfect|great|good|of course|works|go ahead|i do|no problem|(do not|don't) mind)\b"
 )
 _NOT_A_NO = r"\b(no problem|(do not|don't) mind|why not)\b"
 _REASONS = {
     "cleaning": r"\b(clean(ing|ed)?|hygien\w+)\b",
     "check-up": r"\b(check ?-?ups?|exam(ination)?|consultation|x ?-?rays?|root canal|extraction|"
     r"braces|dentures|veneers|implants?)\b",
-    "toothache": r"\b(tooth ?aches?|hurts?|hurting|pain\w*|(broken|chipped|cracked|loose) tooth|"
-    r"swollen|bleeding|emergency|urgent)\b",
+    "toothache": r"\b(tooth ?aches?|hurts?|hurting|pain\w*|(chipped|cracked|loose) tooth|"
+    r"broken|fell out|swollen|bleeding|emergency|urgent)\b",
     "filling": r"\b(fillings?|cavity|cavities)\b",
     "whitening": r"\bwhiten(ing|ed)?\b",
     "crown": r"\bcrowns?\b",
