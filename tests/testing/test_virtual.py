@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.testing.virtual import (
+    PASSES_MAX,
     START_S,
     Deadlock,
     Leak,
@@ -153,6 +154,37 @@ def test_no_seed_breaks_what_asyncio_promises(seed: int) -> None:
         return said
 
     assert run(main(), seed=seed) == ["a", "b", "c", "done a", "done b", "done c", "early", "late"]
+
+
+def test_tasks_that_one_event_wakes_are_drawn() -> None:
+    """Without any timer, too, the seed says which of several ready tasks steps first."""
+
+    async def main() -> tuple[int, ...]:
+        ran: list[int] = []
+        event = asyncio.Event()
+
+        async def wake(number: int) -> None:
+            await event.wait()
+            ran.append(number)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(3):
+                group.create_task(wake(number))
+            await asyncio.sleep(1)
+            event.set()
+        return tuple(ran)
+
+    assert len({run(main(), seed=seed) for seed in range(30)}) == 6
+
+
+def test_a_long_life_is_no_livelock() -> None:
+    """Only passes at one and the same moment count: a call may tick for as long as it likes."""
+
+    async def main() -> None:
+        for _ in range(PASSES_MAX // 2 + 1):  # a sleep takes two passes: the timer, and the task
+            await asyncio.sleep(0.02)
+
+    run(main())
 
 
 def test_timers_of_the_same_moment_are_drawn() -> None:

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 from trunkline.testing.virtual_loop import (
     LIMIT_S,
+    PASSES_MAX,
     START_S,
     Deadlock,
     Livelock,
@@ -38,6 +39,7 @@ from trunkline.testing.waits import describe_waits
 
 __all__ = [
     "LIMIT_S",
+    "PASSES_MAX",
     "START_S",
     "Deadlock",
     "Leak",
