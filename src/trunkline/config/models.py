@@ -98,7 +98,7 @@ class EndpointConfig(Model):
 
 
 class PolicyConfig(Model):
-    """When to hedge, when to rescue (see `core.attempt_words`); what is left out keeps its default."""
+    """When to hedge, when to rescue (`core.attempts`); what is left out keeps its default."""
 
     hedge_after_s: Seconds | None = Field(
         default=None,
@@ -127,6 +127,12 @@ class PolicyConfig(Model):
     )
     at_once_max: Annotated[int, Field(ge=1, le=4)] | None = Field(
         default=None, description="a whole number from 1 to 4: attempts that run side by side"
+    )
+    sentences_max: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="a whole number from 1 to 1000: sentences of one reply"
+    )
+    tool_chars_max: Annotated[int, Field(ge=100, le=1_000_000)] | None = Field(
+        default=None, description="a whole number from 100 to 1000000: characters of a tool call"
     )
 
 
