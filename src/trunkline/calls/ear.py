@@ -75,6 +75,7 @@ class Ear:
         self._tap, self._watch = tap, watch
         self._ring: deque[AudioFrame] = deque(maxlen=_RING_FRAMES)
         self._utterance: Utterance | None = None
+        self._opened = Utterance(-1, Sample(0), [])
         self._count = 0
         self._next, self._heard_at = Sample(0), Mono(0.0)
 
@@ -92,15 +93,15 @@ class Ear:
         """The caller began to speak at *at*."""
         since = at - int(PREROLL_S * SAMPLE_RATE)
         frames = [frame for frame in self._ring if frame.at + FRAME_SAMPLES > since]
-        self._utterance = Utterance(self._count, at, frames)
+        self._utterance = self._opened = Utterance(self._count, at, frames)
         self._count += 1
         return self._utterance
 
-    def close(self) -> None:
-        """The caller has finished the open utterance; idempotent."""
-        if self._utterance is not None:
-            self._utterance.close()
-            self._utterance = None
+    def close(self) -> Utterance:
+        """The caller has finished the utterance that was opened last; idempotent."""
+        utterance, self._utterance = self._opened, None
+        utterance.close()
+        return utterance
 
     def sample_at(self, when: Mono) -> Sample:
         """The sample of the call that is current at *when*."""

@@ -77,6 +77,7 @@ class CallSession:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reply: set[asyncio.Task[None]] = set()
         self._speaker: Speaker | None = None
+        self._thinkers: list[Thinker] = []
         self._spoken_by = Where(call)
         self._drain_told = False
         self._recorded = Sample(0)
@@ -105,12 +106,13 @@ class CallSession:
             match fact:
                 case Onset(at):
                     utterance = self._ear.open(at)
-                    self._note("utterance.started", {"number": utterance.number}, sample=at)
+                    self._note("utterance.started", {}, where=self._said_in(utterance), sample=at)
                     self._spawn(self._listen(utterance))
                     self._put(fact)
                 case EndOfSpeech(at, known_at):
-                    self._note("utterance.ended", {"known_at": known_at}, sample=at)
-                    self._ear.close()
+                    utterance = self._ear.close()
+                    data = {"known_at": known_at}
+                    self._note("utterance.ended", data, where=self._said_in(utterance), sample=at)
 
     def tick(self, now: Mono) -> None:
         """20 ms have passed."""
@@ -221,6 +223,7 @@ class CallSession:
         speaker = self._mouth(act.turn)
         policy = self._policies.attempts
         thinker = Thinker(self._desk, policy, self._voice, speaker, self._playout.drain_at)
+        self._thinkers.append(thinker)
 
         def settled(text: str, end: Settle) -> None:
             if not end.tool_calls and end.reason != "failed" and text:
@@ -247,10 +250,15 @@ class CallSession:
         self._reply_over(heard, interrupted=True)
 
     def _reply_over(self, heard: str, *, interrupted: bool) -> None:
-        self._speaker = None
+        texts = {
+            "generated": " ".join(thinker.generated for thinker in self._thinkers).strip(),
+            "spoken": "" if self._speaker is None else self._speaker.spoken,
+            "heard": heard,
+        }
+        self._speaker, self._thinkers = None, []
         self._note(
             "reply.ended",
-            {"heard": heard, "interrupted": interrupted},
+            {**texts, "interrupted": interrupted},
             where=self._spoken_by,
             data_class=DataClass.SPEECH_TEXT,
         )
@@ -272,8 +280,7 @@ class CallSession:
         self._put(words.ToolAnswered(act.turn, call, result))
 
     async def _listen(self, utterance: Utterance) -> None:
-        where = Where(self._id, utterance.number)
-        final = await listen(self._desk, utterance, where)
+        final = await listen(self._desk, utterance, self._said_in(utterance))
         self._put(words.CallerSaid(final.text, answer_of(final.text)))
 
     def _consent(self, state: words.Consent, text: str) -> None:
@@ -285,6 +292,10 @@ class CallSession:
             self._note(type_, data, data_class=DataClass.TRANSCRIPT)
         if verdict.answer == "unclear":
             self._note("consent.refused", {"rule": "an unclear answer is not consent"})
+
+    def _said_in(self, utterance: Utterance) -> Where:
+        """The greeting is turn 0; an utterance belongs to the turn that it normally begins."""
+        return Where(self._id, utterance.number + 1)
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -29,6 +29,11 @@ class Speaker:
         self._finished = False
         self._grown = asyncio.Event()
 
+    @property
+    def spoken(self) -> str:
+        """All that was given to be spoken."""
+        return " ".join(phrase.text for phrase in self._phrases)
+
     def say(self, text: str, endpoint: str) -> None:
         """Speak *text* after what was said before; *endpoint* produced it ("": a fixed line)."""
         index = self._voice.expect(text)

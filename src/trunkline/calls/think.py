@@ -36,6 +36,7 @@ class _Lane:
     where: Where
     task: asyncio.Task[None] | None = None
     tokens: int = 0
+    text: str = ""
     usage: Usage | None = None
     fault: Fault | None = None
     silent_s: float = 0.0
@@ -59,6 +60,12 @@ class Thinker:
         self._facts: asyncio.Queue[words.Fact] = asyncio.Queue(FACTS_MAX)
         self._lanes: list[_Lane] = []
         self._said: list[str] = []
+        self._led: list[int] = []
+
+    @property
+    def generated(self) -> str:
+        """What the attempts that led have written, fragments that were never spoken included."""
+        return " ".join(self._lanes[number].text.strip() for number in self._led)
 
     async def run(
         self,
@@ -126,6 +133,7 @@ class Thinker:
 
     def _elect(self, number: int, instead_of: int | None) -> None:
         """Another endpoint than the first one tried has taken over."""
+        self._led.append(number)
         new = self._lanes[number]
         old = self._lanes[number - 1 if instead_of is None and number else instead_of or 0]
         if new is old:
@@ -229,6 +237,7 @@ class Thinker:
         match delta:
             case TextDelta(text):
                 data["text"] = text
+                lane.text += text
             case ToolCallDelta():
                 data["tool"] = asdict(delta)
             case Finish():

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -50,7 +51,7 @@ class Watched:
         self._inner.note(type, data, where=where, data_class=data_class, zone=zone, sample=sample)
         if type not in HIDDEN:
             place = {"call": where.call, "turn": where.turn, "attempt": where.attempt}
-            self._tell({"type": type, **place, "sample": sample, "data": dict(data)})
+            self._tell({"type": type, **place, "mono": time.monotonic(), "data": dict(data)})
 
     def audio(self, channel: Literal["caller", "agent"], at: Sample, mulaw: bytes) -> None:
         """Record audio."""
