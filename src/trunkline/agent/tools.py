@@ -189,10 +189,11 @@ def open_tools(
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is not a folder: name one for the appointments and messages")
+    calendar = Calendar(folder / "appointments.ics", practice, now)
     return ReceptionTools(
         practice,
-        Calendar(folder / "appointments.ics", practice, now),
-        Messages(folder / "messages.jsonl", now),
+        calendar,
+        Messages(folder / "messages.jsonl", calendar.now),
         Ledger(folder / "tools.jsonl"),
         run_io,
     )

@@ -28,6 +28,7 @@ from trunkline.providers.embedded.scripted_lines import (
     spoken_time,
     spoken_times,
 )
+from trunkline.testing.chat import parse_request
 from trunkline.types import Message, Prompt, ToolCall, ToolSpec
 
 STYLES: Sequence[Style] = ("primary", "backup")
@@ -540,6 +541,21 @@ def test_no_turn_no_answer() -> None:
 def test_factories_give_the_two_styles() -> None:
     """They take no arguments, so that a command line can name them."""
     assert (primary().style, backup().style) == ("primary", "backup")
+
+
+def test_engine_stands_behind_the_chat_completions_server() -> None:
+    """What the local server parsed is what the engine reads, tools and a cut answer included."""
+    items = content_items("visit")
+    messages = [
+        {"role": "developer", "content": "You are a receptionist."},
+        {"role": "user", "content": BRING_AND_PARK},
+        {"role": "assistant", "content": " ".join(item.primary_text for item in items[:5])},
+    ]
+    tool = {"type": "function", "function": {"name": "end_call"}}
+    body = {"model": "scripted", "messages": messages, "tools": [tool]}
+    body |= {"continue_final_message": True, "add_generation_prompt": False}
+    made = backup().reply(parse_request(json.dumps(body).encode()))
+    assert made.text.startswith(items[5].backup_text)
 
 
 VOCABULARY = (

@@ -5,8 +5,18 @@ behind the real protocol, so that the model needs to know nothing of JSON or str
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from trunkline.types import Message, ToolCall, ToolSpec
+from trunkline.types import Message, Prompt, ToolCall, ToolSpec
+
+
+class Asked(Protocol):
+    """Whatever carries a prompt, such as a request that a server has parsed."""
+
+    @property
+    def prompt(self) -> Prompt:
+        """What the model is asked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,11 @@ class ChatRequest:
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     continue_final: bool = False
+
+    @property
+    def prompt(self) -> Prompt:
+        """The same as the prompt of a stage."""
+        return Prompt(self.messages, self.tools, continue_final=self.continue_final)
 
 
 @dataclass(frozen=True, slots=True)

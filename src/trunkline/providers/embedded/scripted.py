@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from trunkline.providers.embedded.chat import ChatReply, ChatRequest
+from trunkline.providers.embedded.chat import Asked, ChatReply
 from trunkline.providers.embedded.scripted_dialogue import Dialogue, Turn
 from trunkline.providers.embedded.scripted_facts import KNOWN_FACTS, content_items
 from trunkline.providers.embedded.scripted_lines import (
@@ -45,16 +45,17 @@ class ScriptedReceptionist:
     def __init__(self, style: Style, seed: int = 0) -> None:
         self.style, self.seed = style, seed
 
-    def reply(self, request: ChatRequest) -> ChatReply:
+    def reply(self, request: Asked, /) -> ChatReply:
         """The answer to *request*; empty with finish `stop` if all of it was spoken already."""
-        prompt = "\n".join(m.content for m in request.messages if m.role == "system")
+        asked = request.prompt
+        prompt = "\n".join(m.content for m in asked.messages if m.role == "system")
         facts = dict(_FACT.findall(prompt)) or KNOWN_FACTS
-        turns, asked_consent, urged = _read(request.messages)
+        turns, asked_consent, urged = _read(asked.messages)
         if not turns:
             return ChatReply("")
-        dialogue = Dialogue(_reasons(request.tools), _own_topics(facts), _today(prompt))
+        dialogue = Dialogue(_reasons(asked.tools), _own_topics(facts), _today(prompt))
         dialogue.asked = "consent" if asked_consent else ""
-        tools = frozenset(tool.name for tool in request.tools)
+        tools = frozenset(tool.name for tool in asked.tools)
         made = Plan(())
         for turn in turns:
             dialogue.take(turn)

@@ -61,7 +61,8 @@ _INTENTS = {
     "machine": r"\b(are you|talking to|is this) (a |an )?(real )?"
     r"(robot|machine|computer|bot|ai|person|human)\b",
     "repeat": r"\b(repeat|say (that|it) again|pardon|what did you say|what was that|one more time|"
-    r"slower|louder|speak up|once more|again please|(did not|didn't|couldn't|could not) (hear|catch|understand|get))\b"
+    r"slower|louder|speak up|once more|again please|"
+    r"(did not|didn't|couldn't|could not) (hear|catch|understand|get))\b"
     r"|^(what|sorry|excuse me)$",
     "go_on": r"\b(go on|continue|carry on|keep going)\b|^(please )?go ahead( please)?$",
     "hold": r"^(wait|stop|hold on|one (moment|second)|(just )?a (moment|second|minute)|hang on)"
@@ -73,7 +74,8 @@ _INTENTS = {
 _NO = r"^(no|nope|nah)\b|\b(not|don't|disagree|refuse|rather not|won't)\b"
 _YES = (
     r"\b(yes|yeah|yep|yup|sure|okay|ok|fine|all right|alright|agree|consent|absolutely|certainly|"
-    r"correct|right|perfect|great|good|of course|works|go ahead|i do|no problem|(do not|don't) mind)\b"
+    r"correct|right|perfect|great|good|of course|works|go ahead|i do|"
+    r"no problem|(do not|don't) mind)\b"
 )
 _NOT_A_NO = r"\b(no problem|(do not|don't) mind|why not)\b"
 _REASONS = {
