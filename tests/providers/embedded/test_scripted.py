@@ -552,7 +552,7 @@ def test_engine_stands_behind_the_chat_completions_server() -> None:
         {"role": "assistant", "content": " ".join(item.primary_text for item in items[:5])},
     ]
     tool = {"type": "function", "function": {"name": "end_call"}}
-    body = {"model": "scripted", "messages": messages, "tools": [tool]}
+    body: dict[str, object] = {"model": "scripted", "messages": messages, "tools": [tool]}
     body |= {"continue_final_message": True, "add_generation_prompt": False}
     made = backup().reply(parse_request(json.dumps(body).encode()))
     assert made.text.startswith(items[5].backup_text)
