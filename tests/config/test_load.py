@@ -72,6 +72,13 @@ def test_what_is_left_out_has_its_default() -> None:
     assert config.endpoints["mind"].continuation == "turn"
 
 
+def test_default_paths_are_beside_the_file_too() -> None:
+    """Who starts the worker from elsewhere finds the same records."""
+    config = parse(GOOD, "/srv/phones/phones.yaml")
+    assert config.agents["clerk"].folder == Path("/srv/phones/reception")
+    assert config.records.directory == Path("/srv/phones/calls")
+
+
 def test_absolute_paths_stay_as_they_are() -> None:
     """Only relative paths are taken from beside the file."""
     config = parse(GOOD + "records: {directory: /srv/calls}\n", "phones.yaml")

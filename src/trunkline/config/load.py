@@ -50,7 +50,9 @@ def parse(text: str, path: Path | str) -> Config:
     try:
         # JSON mode is strict about types and still takes a list for a tuple and text for a path.
         context = {"directory": Path(path).resolve().parent}
-        config = Config.model_validate_json(json.dumps(tree), context=context)
+        # A part that is left out would be built without the context, hence its default path, too.
+        whole = {"records": {}} | tree
+        config = Config.model_validate_json(json.dumps(whole), context=context)
     except ValidationError as invalid:
         shape = invalid.errors(include_url=False, include_context=False, include_input=False)
         errors += [_explain(detail, source) for detail in shape if not _said_by_check(detail)]

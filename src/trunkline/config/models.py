@@ -188,6 +188,7 @@ class AgentConfig(Model):
     )
     folder: FilePath = Field(
         default=Path("reception"),
+        validate_default=True,  # a default path is beside the file, too
         description="the path of a directory for appointments.ics, messages.jsonl, tools.jsonl",
     )
 
@@ -215,7 +216,9 @@ class ServerConfig(Model):
 class RecordsConfig(Model):
     """Where the records of calls are kept."""
 
-    directory: FilePath = Field(default=Path("calls"), description="the path of a directory")
+    directory: FilePath = Field(
+        default=Path("calls"), validate_default=True, description="the path of a directory"
+    )
 
 
 class Config(Model):
