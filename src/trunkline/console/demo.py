@@ -1,0 +1,273 @@
+"""`trunkline demo`: a real phone call whose primary model dies in the middle of a sentence.
+
+Five processes of this machine: two model servers, the worker, the caller, and this one, which
+starts them, breaks the primary, and reads the caller's tape. The call's audio goes over the media
+stream protocol of a telephony carrier; recognition, synthesis and HTTP are real; only the models
+are scripted (see `providers.embedded.scripted`), with modelled token timing.
+"""
+
+import asyncio
+import json
+import logging
+import random
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+
+from trunkline.errors import InputError, TrunklineError
+from trunkline.providers.embedded.scripted import content_items
+from trunkline.testing.chat import tokens
+
+FaultName = Literal["stall", "cut", "refuse", "hang", "none"]
+FAULTS: Sequence[FaultName] = ("stall", "cut", "refuse", "hang", "none")
+TOPIC = "visit"
+QUESTION = "what should i bring"
+"""The caller's question whose answer is struck, as the recogniser hears it."""
+START_S = 30.0
+CALL_S = 240.0
+STOP_S = 8.0
+LINE_BYTES_MAX = 1 << 20
+CLIPS = Path(str(resources.files("trunkline.console"))) / "clips"
+
+log = logging.getLogger(__name__)
+
+Tell = Callable[[dict[str, object]], None]
+
+
+class DemoError(TrunklineError):
+    """A part of the demo did not start or did not end."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOrder:
+    """What to break, and where the files go. *seed* draws the token at which the primary dies."""
+
+    fault: FaultName = "stall"
+    seed: int = 1
+    out: Path = Path("out/demo")
+    script: Path = CLIPS / "demo.yaml"
+
+
+@dataclass(slots=True)
+class DemoRun:
+    """What was seen of one call: the worker's events, the faults, the caller's report."""
+
+    order: DemoOrder
+    after_tokens: int
+    events: list[dict[str, object]] = field(default_factory=list)
+    strikes: list[dict[str, object]] = field(default_factory=list)
+    caller: dict[str, object] = field(default_factory=dict)
+    first_word_s: float | None = None
+
+
+async def run_demo(order: DemoOrder, tell: Tell) -> DemoRun:
+    """Place the call. *tell* gets every event as it happens: worker's, caller's, faults.
+
+    Raises `DemoError` if a part does not start, `InputError` if the order is wrong.
+    """
+    if order.fault not in FAULTS:
+        raise InputError(f"there is no fault {order.fault!r}; choose from {', '.join(FAULTS)}")
+    started = time.monotonic()
+    order.out.mkdir(parents=True, exist_ok=True)
+    run = DemoRun(order, strike_token(order.seed))
+    async with AsyncExitStack() as stack:
+
+        def struck(fault: dict[str, object]) -> None:
+            run.strikes.append(fault)
+            tell({"type": "fault", "mono": fault["mono"], "data": fault})
+
+        primary = await stack.enter_async_context(_model_server("primary", run, struck))
+        backup = await stack.enter_async_context(_model_server("backup", run, struck))
+        config = order.out / "trunkline.yaml"
+        config.write_text(_config([primary.port, backup.port]), "utf-8")
+        worker = await stack.enter_async_context(
+            _child("worker", ["-m", "trunkline", "serve", str(config), "--events"])
+        )
+        ready = await _first_line(worker, "worker")
+
+        def noted(event: dict[str, object]) -> None:
+            run.events.append(event)
+            tell(event)
+
+        reading = asyncio.ensure_future(_read(worker, noted))
+        refusal = _Refusal(primary, order.fault)
+
+        def seen(event: dict[str, object]) -> None:
+            if run.first_word_s is None and "agent_on" in event:
+                run.first_word_s = time.monotonic() - started
+            refusal.see(event)
+            tell({"type": "caller", "mono": time.monotonic(), "data": event})
+
+        await _place(order, f"http://127.0.0.1:{ready['port']}/twilio/voice", seen)
+        if refusal.task is not None:
+            await refusal.task
+        worker.terminate()
+        await reading
+    run.caller = json.loads((order.out / "call.json").read_text("utf-8"))
+    return run
+
+
+async def _place(order: DemoOrder, url: str, seen: Tell) -> None:
+    where = ["--script", str(order.script), "--out", str(order.out), "--progress"]
+    async with _child("caller", ["-m", "trunkline", "call", url, *where]) as caller:
+        try:
+            async with asyncio.timeout(CALL_S):
+                await _read(caller, seen)
+                await caller.wait()
+        except TimeoutError:
+            raise DemoError(f"the call did not end within {CALL_S:.0f} s") from None
+
+
+def strike_token(seed: int) -> int:
+    """A random token of the long answer, after its first sentence and before its end."""
+    items = content_items(TOPIC)
+    first = len(tokens("Of course, sure.")) + 2  # the longest opener, and a start on what follows
+    whole = len(tokens(" ".join(item.primary_text for item in items)))
+    return random.Random(seed).randrange(first, whole)  # noqa: S311  # a draw, not a secret
+
+
+# -- the parts ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    port: int
+    process: Process
+
+
+@asynccontextmanager
+async def _model_server(name: str, run: DemoRun, struck: Tell) -> AsyncIterator[_Server]:
+    """One model server. The primary carries the fault; both draw their timing from the seed."""
+    order = run.order
+    module = "trunkline.testing.openai_server"
+    law = "self_hosted_8b" if name == "primary" else "self_hosted_8b_busy"
+    model = f"trunkline.providers.embedded.scripted:{name}"
+    args = ["-m", module, "--model", model, "--law", law, "--seed", str(order.seed)]
+    fault = _fault(order.fault, run.after_tokens) if name == "primary" else None
+    if fault is not None:
+        args += ["--fault", json.dumps(fault)]
+    async with _child(name, args) as process:
+        ready = await _first_line(process, name)
+        fields = ready.get("ready")
+        if not isinstance(fields, dict):
+            raise DemoError(f"{name} said {ready} instead of its port")
+        reading = asyncio.ensure_future(_read(process, lambda line: _strike(line, struck)))
+        try:
+            yield _Server(int(fields["port"]), process)
+        finally:
+            reading.cancel()
+
+
+def _fault(name: FaultName, after_tokens: int) -> dict[str, object] | None:
+    """The fault as the model server knows it; a refusal is armed later (`_Refusal`)."""
+    match name:
+        case "stall":
+            return {"kind": "freeze", "match": QUESTION, "after_tokens": after_tokens}
+        case "cut":
+            return {"kind": "cut", "match": QUESTION, "after_tokens": after_tokens}
+        case "hang":
+            return {"kind": "hang", "match": QUESTION}
+        case "refuse" | "none":
+            return None
+
+
+def _strike(line: dict[str, object], struck: Tell) -> None:
+    fault = line.get("fault")
+    if isinstance(fault, dict):
+        struck(fault)
+
+
+class _Refusal:
+    """Makes the primary refuse connections once the caller has begun to ask the long question.
+
+    A listener that is closed sees no request, so this fault cannot be tied to one beforehand.
+    """
+
+    def __init__(self, primary: _Server, fault: FaultName) -> None:
+        self._url = f"http://127.0.0.1:{primary.port}/_control/fault"
+        self._wanted = fault == "refuse"
+        self.task: asyncio.Task[None] | None = None
+
+    def see(self, event: dict[str, object]) -> None:
+        """An event of the caller's."""
+        if self._wanted and "bring" in str(event.get("step_start", "")):
+            self._wanted = False
+            self.task = asyncio.ensure_future(self._arm())
+
+    async def _arm(self) -> None:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(self._url, json={"kind": "refuse"}) as response,
+        ):
+            if response.status != 200:
+                raise DemoError(f"the primary would not be armed: {await response.text()}")
+
+
+@asynccontextmanager
+async def _child(name: str, args: Sequence[str]) -> AsyncIterator[Process]:
+    """A child process of this one; it is ended with the context, however frozen it is."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *args, stdin=PIPE, stdout=PIPE, limit=LINE_BYTES_MAX
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            log.warning("%s did not end within %.0f s and was killed", name, STOP_S)
+            process.kill()
+            await process.wait()
+
+
+async def _first_line(process: Process, name: str) -> dict[str, object]:
+    assert process.stdout is not None  # noqa: S101  # it was asked for
+    try:
+        async with asyncio.timeout(START_S):
+            line = await process.stdout.readline()
+    except TimeoutError:
+        raise DemoError(f"{name} did not start within {START_S:.0f} s") from None
+    if not line:
+        raise DemoError(f"{name} ended at once with status {await process.wait()}; see above")
+    return _parsed(line)
+
+
+async def _read(process: Process, tell: Tell) -> None:
+    assert process.stdout is not None  # noqa: S101  # it was asked for
+    async for line in process.stdout:
+        tell(_parsed(line))
+
+
+def _parsed(line: bytes) -> dict[str, object]:
+    try:
+        parsed: dict[str, object] = json.loads(line)
+    except ValueError:
+        raise DemoError(f"a part of the demo printed {line!r} instead of JSON") from None
+    return parsed
+
+
+def _config(ports: Sequence[int]) -> str:
+    """The configuration that ships, with the ports of this run and its files beside it."""
+    text = (resources.files("trunkline.config") / "example.yaml").read_text("utf-8")
+    for shipped, ours in (
+        ("127.0.0.1:8101", f"127.0.0.1:{ports[0]}"),
+        ("127.0.0.1:8102", f"127.0.0.1:{ports[1]}"),
+        ("port: 8100", "port: 0"),
+    ):
+        if text.count(shipped) != 1:
+            raise DemoError(f"config/example.yaml has {shipped!r} {text.count(shipped)} times")
+        text = text.replace(shipped, ours)
+    return text
