@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from trunkline.config.checks import check, did_you_mean, is_secret
 from trunkline.config.models import Config
-from trunkline.config.tree import Loc, Source, dotted, read
+from trunkline.config.tree import Loc, Source, Tree, dotted, read
 from trunkline.errors import ConfigError
 from trunkline.types import DataClass, Endpoint, Zone
 
@@ -41,7 +41,10 @@ def load(path: Path | str) -> Config:
 
 
 def parse(text: str, path: Path | str) -> Config:
-    """Check *text*, which was read from *path*: relative paths in it start beside that file."""
+    """Check *text*, which was read from *path*: relative paths in it start beside that file.
+
+    Beside the name it was opened by: a link to a shared file has its own records.
+    """
     tree, source, errors = read(text, str(path))
     if not isinstance(tree, dict):
         what = "the file is not a mapping" if text.strip() else "the file is empty"
@@ -49,9 +52,9 @@ def parse(text: str, path: Path | str) -> Config:
     config = None
     try:
         # JSON mode is strict about types and still takes a list for a tuple and text for a path.
-        context = {"directory": Path(path).resolve().parent}
+        context = {"directory": Path(path).absolute().parent}
         # A part that is left out would be built without the context, hence its default path, too.
-        whole = {"records": {}} | tree
+        whole: dict[str, Tree] = {"records": {}} | tree
         config = Config.model_validate_json(json.dumps(whole), context=context)
     except ValidationError as invalid:
         shape = invalid.errors(include_url=False, include_context=False, include_input=False)

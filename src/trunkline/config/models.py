@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -38,7 +39,12 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
     return Path(info.context["directory"]) / path if info.context else path
 
 
-FilePath = Annotated[Path, AfterValidator(_resolve)]
+def _text(value: object) -> object:
+    """Pydantic reads a path from JSON as text only, and checks a default as if it were JSON."""
+    return str(value) if isinstance(value, Path) else value
+
+
+FilePath = Annotated[Path, BeforeValidator(_text), AfterValidator(_resolve)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]

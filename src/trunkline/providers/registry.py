@@ -101,12 +101,10 @@ def _openai(config: EndpointConfig, endpoint: Endpoint, resources: Resources) ->
 
 
 def _pocketsphinx(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
-    from trunkline.providers.embedded.pocketsphinx import (  # noqa: PLC0415  # loads a C library
-        PocketsphinxStt,
-    )
+    from trunkline.providers.embedded import pocketsphinx  # noqa: PLC0415  # only what is used
 
     _stays_here(config, resources)
-    return PocketsphinxStt(endpoint, config.options)
+    return pocketsphinx.PocketsphinxStt(endpoint, config.options)
 
 
 def _espeak(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
@@ -132,7 +130,7 @@ BUILT_IN: Apis = {
 
 
 def installed() -> Apis:
-    """All apis of this installation: those that ship and those that other packages register."""
+    """All apis that ship and that other packages register."""
     return with_plugins(entry_points(group=GROUP))
 
 
@@ -179,10 +177,8 @@ def build(config: Config, name: str, resources: Resources, apis: Apis | None = N
     factory = apis.get((endpoint.stage, endpoint.api))
     if factory is None:
         known = [api for stage, api in apis if stage == endpoint.stage]
-        mend = did_you_mean(endpoint.api, known)
-        if not mend.startswith("Known"):
-            mend += f" Known for {endpoint.stage}: {', '.join(sorted(known))}"
         what = f"there is no api {endpoint.api!r} for {endpoint.stage}"
+        mend = f"{did_you_mean(endpoint.api, known)} All: {', '.join(sorted(known))}"
         raise config.error(("endpoints", name, "api"), what, mend)
     try:
         return factory(settings, endpoint, resources)
@@ -202,9 +198,8 @@ async def open_route_stages(
 ) -> AsyncIterator[Mapping[str, AnyStage]]:
     """Every endpoint that some route names, by its name, built and started, each once.
 
-    All of them are built before one is started, so that a wrong file costs nothing and all its
-    errors come together (`ConfigError`). `EndpointError` if one does not start or end in time;
-    the others are closed all the same.
+    All are built before one starts, so that all errors of a file come together (`ConfigError`).
+    `EndpointError` if one does not start or end in time; the others are closed all the same.
     """
     apis = installed() if apis is None else apis
     stages: dict[str, AnyStage] = {}
