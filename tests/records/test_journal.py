@@ -5,6 +5,7 @@ import itertools
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,6 +134,19 @@ async def test_tampering_breaks_the_chain(tmp_path: Path, how: str) -> None:
         path.write_bytes(framing.header(b"TLKJ") + b"".join(map(framing.frame, edited)))
         with pytest.raises(RecordError, match=r"chain is broken|its blob|counts"):
             read_call(path)
+
+
+async def test_nothing_follows_the_closing_event(tmp_path: Path) -> None:
+    """An event appended to a sealed journal is found out, also if it knows the hash."""
+    async with open_records(tmp_path) as records:
+        path = await sealed(records, records.journal(CALL))
+    whole = [body for _, body in framing.Frames(path.read_bytes())]
+    last = wire.decode_event(wire.split(whole[-1])[2])
+    more = msgspec.structs.replace(last, type="dtmf", prev=wire.digest(whole[-1]))
+    late = wire.encode_event(wire.record_head(wire.EVENT, CALL), more)
+    path.write_bytes(path.read_bytes() + framing.frame(late))
+    with pytest.raises(RecordError, match="follows the closing event"):
+        read_call(path)
 
 
 async def test_a_large_payload_goes_by_reference(tmp_path: Path) -> None:

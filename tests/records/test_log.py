@@ -187,6 +187,40 @@ async def test_segments_that_nobody_needs_are_deleted(tmp_path: Path) -> None:
     assert segments(tmp_path) == []
 
 
+async def test_the_segment_in_use_outlives_every_call(tmp_path: Path) -> None:
+    """When the last call ends, the next one's records still have a file to go to."""
+    async with open_log(tmp_path, segment_bytes_max=100) as log:
+        last = log.hold()
+        for _ in range(3):
+            log.append(b"x" * 80)
+        await log.commit()
+        log.release(last)
+        log.hold()
+        log.append(b"next")
+        await log.commit()
+        assert on_disk(tmp_path) == [b"x" * 80, b"next"]
+
+
+async def test_no_segment_is_left_behind_unsynced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that spans segments covers every byte of each, the left ones too."""
+    synced: dict[int, int] = {}
+
+    def sync(fd: int) -> None:
+        synced[os.fstat(fd).st_ino] = os.fstat(fd).st_size
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    async with open_log(tmp_path, segment_bytes_max=500) as log:
+        log.hold()
+        for _ in range(50):
+            log.append(b"x" * 50)
+        await log.commit()
+        found = {path.stat().st_ino: path.stat().st_size for path in segments(tmp_path)}
+        assert len(found) > 5
+        assert synced == found
+
+
 async def test_a_live_directory_is_refused_to_others(tmp_path: Path) -> None:
     """Two workers never write one log."""
     async with open_log(tmp_path):

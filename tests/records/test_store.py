@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tests.records.scene import CALL, DAY, ask, fail_sync, open_records, speak, wal
+from tests.records.scene import CALL, DAY, ask, clocks, fail_sync, open_records, speak, wal
 from trunkline.errors import InputError, RecordError
 from trunkline.records import framing
+from trunkline.records.lanes import InlineLane
 from trunkline.records.projections import read_call
 from trunkline.records.store import Store
+from trunkline.records.worker import WorkerRecords
 from trunkline.types import CallId, Where
 
 OTHER = CallId("01998d7e-0000-7000-8000-000000000002")
@@ -112,6 +114,18 @@ async def test_a_dead_workers_calls_are_sealed_when_it_starts_again(tmp_path: Pa
     assert events[-2].data == {"reason": "worker died"}
     assert events[-1].data == {"reason": "worker died", "events": 8, "recovered": True}
     assert wal(tmp_path) == []
+
+
+async def test_a_call_that_had_ended_is_only_closed(tmp_path: Path) -> None:
+    """A worker that dies between a call's end and its sealing does not change how it ended."""
+    async with open_records(tmp_path) as records:
+        journal = records.journal(CALL)
+        journal.note("call.ended", {"reason": "caller hung up"}, where=Where(CALL))
+        await journal.commit()
+    async with open_records(tmp_path) as records:
+        events = records.store.open_call(CALL).events
+    assert [event.type for event in events] == ["journal.opened", "call.ended", "journal.closed"]
+    assert events[1].data == {"reason": "caller hung up"}
 
 
 async def test_another_worker_takes_over_a_dead_ones_log(tmp_path: Path) -> None:
@@ -247,9 +261,30 @@ async def test_a_sick_disk_refuses_new_calls_but_lets_the_old_ones_talk(
         assert records.recovery.calls == (CALL,)
 
 
+def slow_to_seal(name: str) -> InlineLane:
+    """Lanes of a worker whose log is quick and whose sealing is not."""
+    return InlineLane(name, latency_s=5.0 if "sealing" in name else 0.1)
+
+
+async def test_sealing_that_hangs_has_an_end(tmp_path: Path) -> None:
+    """A call does not wait for ever for its own file, and hears what becomes of it."""
+
+    def hung(name: str) -> InlineLane:
+        lane = slow_to_seal(name)
+        lanes.append(lane)
+        return lane
+
+    lanes: list[InlineLane] = []
+    async with WorkerRecords(tmp_path, "w0", clocks=clocks(), lane=hung) as records:
+        lanes[0].latency_s = 45.0
+        with pytest.raises(RecordError, match="sealing takes longer than 30 s"):
+            await records.journal(CALL).close("done")
+    assert Store(tmp_path).open_call(CALL).events[-1].data["reason"] == "done"
+
+
 async def test_a_cancelled_close_still_seals_the_call(tmp_path: Path) -> None:
     """A call task that is cancelled at its very end does not leave its call unsealed."""
-    async with open_records(tmp_path, latency_s=0.1) as records:
+    async with WorkerRecords(tmp_path, "w0", clocks=clocks(), lane=slow_to_seal) as records:
         journal = records.journal(CALL)
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(journal.close("done"))
