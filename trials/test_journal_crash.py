@@ -119,6 +119,7 @@ def check(directory: Path) -> tuple[int, int]:
 
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+    """Fifty kills at seeded moments: no acknowledged event is missing, every journal verifies."""
     draw = random.Random(20261122)  # noqa: S311  # a seed, not a secret
     promises = salvaged = 0
     for number in range(KILLS):
@@ -190,6 +191,7 @@ async def measure(directory: Path) -> tuple[float, list[float], list[float]]:
 
 
 def test_a_note_is_cheap_and_a_commit_is_prompt(tmp_path: Path) -> None:
+    """What the journal costs a call, alone and among a hundred."""
     note_s, alone, crowd = asyncio.run(measure(tmp_path))
     print(f"note {note_s * 1e6:.1f} us")
     for name, commits in (("alone", alone), ("100 calls", crowd)):
