@@ -115,6 +115,7 @@ def test_equal_rates_pass_through() -> None:
     assert np.array_equal(live.feed(pcm), pcm)
     assert live.delay_s == 0
     assert not len(live.flush())
+    assert np.array_equal(resample(pcm, 8_000, 8_000), pcm)
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,16 @@ def test_silence_and_line_noise_are_not_speech(noise_db: float | None) -> None:
 
 def test_an_offset_is_not_speech() -> None:
     """A line card that adds a constant does not talk."""
-    offset = np.full(16_000, 900, np.int16)
+    offset = np.full(16_000, 3_000, np.int16)
     assert activity(offset) == []
+
+
+def test_a_soft_ending_belongs_to_its_word_but_is_none_alone() -> None:
+    """-49 dBFS after speech is its tail, as hysteresis has it; by itself it is background."""
+    tail = np.rint(164 * np.sin(np.arange(2_400) * 0.7)).astype(np.int16)
+    word = np.concatenate((silence(1), phrase(1, 0.5), tail, silence(1)))
+    assert activity(word) == [near(1.0, 1.8)]
+    assert activity(np.concatenate((silence(1), tail, silence(1)))) == []
 
 
 def test_a_click_is_not_speech() -> None:
@@ -175,6 +183,43 @@ def test_barge_in_is_how_long_the_agent_went_on() -> None:
     report = summary(tape(10, [(4.0, 4.6)], [(1.0, 4.35), (5.1, 7.0)]))
     assert report.talk_over_s == about(0.35)
     assert report.barge_in_s == (turn.barge_in_s,)
+
+
+def test_a_quick_answer_after_a_barge_in_is_not_the_old_speech() -> None:
+    """0.45 s between stopping and answering could be a pause, but the caller ended within it."""
+    _, turn = turns(tape(8, [(4.0, 4.5)], [(1.0, 4.35), (4.8, 6.0)]))
+    assert turn.barge_in_s == about(0.35)
+    assert turn.v2v_s == about(0.3)
+
+
+def test_an_answer_after_talking_on_waited_only_in_silence() -> None:
+    """The agent finishes its sentence over the caller: V2V is 3.1 s, the silence heard 1.4 s."""
+    _, turn = turns(tape(10, [(4.0, 4.3)], [(1.0, 6.0), (7.4, 9.0)]))
+    assert turn.v2v_s == about(3.1)
+    assert turn.gap_s == about(1.4)
+    assert turn.dead_air == ()
+
+
+def test_an_onset_in_the_agents_pause_is_a_barge_in() -> None:
+    """The agent pauses, the caller begins, the agent goes on for 0.4 s before it notices."""
+    first, second = turns(tape(9, [(1.0, 2.0), (4.3, 6.0)], [(2.5, 4.0), (4.6, 5.0), (6.5, 8.0)]))
+    assert first.silences == (quiet(4.0, 0.3),)
+    assert second.barge_in_s == about(0.7)
+    assert second.v2v_s == about(0.5)
+
+
+def test_agent_audio_inside_an_utterance_is_not_its_reply() -> None:
+    """An "mhm" of the agent answers nothing; the reply comes after the caller's last word."""
+    (turn,) = turns(tape(8, [(1.0, 4.0)], [(2.0, 2.3), (4.6, 6.0)]))
+    assert turn.reply == near(4.6, 6.0)
+    assert turn.v2v_s == about(0.6)
+
+
+def test_a_pause_that_the_caller_filled_is_no_silence() -> None:
+    """The agent cuts in and pauses while the caller still talks: the caller heard no gap."""
+    (turn,) = turns(tape(8, [(1.0, 3.0)], [(2.0, 2.3), (2.8, 4.5)]))
+    assert turn.reply == near(2.0, 4.5)
+    assert turn.silences == ()
 
 
 def test_a_backchannel_owes_no_reply() -> None:

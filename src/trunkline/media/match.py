@@ -274,11 +274,10 @@ def _broken_pieces(
     ordered = sorted(found, key=lambda f: f.start)
     for i, known in enumerate(ordered):
         limit = ordered[i + 1].start if i + 1 < len(ordered) else len(channel)
-        beyond = ordered[i + 1].piece if i + 1 < len(ordered) else len(edges) - 1
         start = known.end
         for number in range(known.piece + 1, len(edges) - 1):
             piece = phrase[edges[number] : edges[number + 1]]
-            end = None if number == beyond else _follow(piece, channel, start, limit, min_score)
+            end = _follow(piece, channel, start, limit, min_score)
             if end is None:
                 break
             more.append(_Found(number, start, end, min_score))
@@ -296,11 +295,13 @@ def _follow(piece: Signal, channel: Signal, start: int, limit: int, min_score: f
         return start + len(theirs)
     # The block that broke off straddles the edge of the hole, and is a part of what may be lost.
     at = int(np.argmin(agrees)) * _BLOCK
-    if not _loud(piece)[: at // _BLOCK].any():
-        return None  # nothing of it is here
     rest = piece[at + _BLOCK :]
-    places = _peaks(rest, channel[start + at : limit], min_score)
-    return start + at + min(place for place, _ in places) + len(rest) if places else None
+    far = channel[start + at : limit]
+    for place, _ in sorted(_peaks(rest, far, min_score)):
+        lost = ~_agrees(rest, far[place : place + len(rest)])
+        if lost.sum() < _LOST_BLOCKS_MAX:
+            return start + at + place + len(rest)
+    return None
 
 
 def _mirrored(
