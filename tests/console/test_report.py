@@ -175,6 +175,7 @@ def test_the_turns_are_a_table_of_waits() -> None:
     ("verdict", "shown"),
     [
         (Verdict(0, 0.0, 0, 0, None), ["0 failovers", "0.00 s longest dead air", "– voice to"]),
+        (Verdict(0, 0.004, 0, 0, None), ["0.00 s longest dead air"]),  # as green as it reads
         (Verdict(1, 1.5, 2, 3, 0.4), ["1 failover ", "1.50 s", "2 items lost", "3 items rep"]),
     ],
 )

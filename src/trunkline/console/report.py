@@ -91,7 +91,9 @@ def figures(picture: CallPicture) -> Sequence[Figure]:
     v2v = ("–", "") if of.v2v_p50_s is None else (f"{of.v2v_p50_s:.2f}", "s")
     return (
         Figure(str(of.failovers), "", "failover" if of.failovers == 1 else "failovers"),
-        Figure(f"{of.dead_air_max_s:.2f}", "s", "longest dead air", of.dead_air_max_s <= 0),
+        Figure(
+            f"{of.dead_air_max_s:.2f}", "s", "longest dead air", round(of.dead_air_max_s, 2) <= 0
+        ),
         Figure(str(of.items_lost), "", "items lost", of.items_lost == 0),
         Figure(str(of.items_repeated), "", "items repeated", of.items_repeated == 0),
         Figure(*v2v, "voice to voice, median"),
