@@ -1,0 +1,62 @@
+"""Options of an embedded endpoint, checked at construction: unknown and bad ones are refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trunkline.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A number from *low* to *high*; whole if *default* is an int."""
+
+    default: float
+    low: float
+    high: float
+    unit: str
+
+
+class Options:
+    """The options of endpoint *endpoint*, read one by one; `done` refuses what was not read."""
+
+    def __init__(self, endpoint: str, options: Mapping[str, object]) -> None:
+        self._endpoint, self._left = endpoint, dict(options)
+        self._known: list[str] = []
+
+    def text(self, name: str, default: str) -> str:
+        """A text that is not empty."""
+        value = self._take(name, default)
+        if not isinstance(value, str) or not value:
+            raise self._wrong(name, value, "Use a text")
+        return value
+
+    def number(self, name: str, bounds: Bounds) -> float:
+        """A number within *bounds*."""
+        value = self._take(name, bounds.default)
+        whole = isinstance(bounds.default, int)
+        right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if not right or not bounds.low <= value <= bounds.high:  # type: ignore[operator]  # checked
+            kind = "whole number" if whole else "number"
+            raise self._wrong(
+                name, value, f"Use a {kind} from {bounds.low:g} to {bounds.high:g} ({bounds.unit})"
+            )
+        return value  # type: ignore[return-value]  # checked above
+
+    def whole(self, name: str, bounds: Bounds) -> int:
+        """A whole number within *bounds*."""
+        return int(self.number(name, bounds))
+
+    def done(self) -> None:
+        """Refuse the options that nothing has read."""
+        if self._left:
+            raise InputError(
+                f"{self._endpoint}: unknown options {', '.join(sorted(self._left))}. "
+                f"It knows {', '.join(sorted(self._known))}"
+            )
+
+    def _take(self, name: str, default: object) -> object:
+        self._known.append(name)
+        return self._left.pop(name, default)
+
+    def _wrong(self, name: str, value: object, mend: str) -> InputError:
+        return InputError(f"{self._endpoint}: option {name} is {value!r}. {mend}")
