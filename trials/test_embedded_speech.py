@@ -1,0 +1,404 @@
+"""Embedded speech with its real engines, in processes of their own.
+
+pytest trials/test_embedded_speech.py -s     # prints what it measured
+"""
+
+import asyncio
+import itertools
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from trunkline.contracts import Context
+from trunkline.errors import EndpointError, Fault, InputError
+from trunkline.media.g711 import mulaw_decode, mulaw_encode
+from trunkline.providers.embedded.child import Child
+from trunkline.providers.embedded.child_pool import ChildPool
+from trunkline.providers.embedded.espeak import CALLER_VOICE, EspeakTts
+from trunkline.providers.embedded.framing import Kind
+from trunkline.providers.embedded.grammar import load_grammar
+from trunkline.providers.embedded.pocketsphinx import PocketsphinxStt
+from trunkline.types import (
+    STT,
+    TTS,
+    AudioFrame,
+    CallId,
+    DataClass,
+    Endpoint,
+    Phrase,
+    Sample,
+    Speech,
+    StageName,
+    Transcript,
+    Where,
+    Zone,
+)
+
+CONTEXT = Context(Where(CallId("call")), DataClass.AUDIO)
+HERE = Zone("here", "self_hosted", "x", "eu", "us", "none", False, False, frozenset(DataClass))
+CLIPS = Path(str(files("trunkline").joinpath("console/clips")))
+TEXTS: dict[str, str] = yaml.safe_load((CLIPS / "clips.yaml").read_text())
+DEMO = ("consent_yes", "book", "when", "time", "name", "bring", "bye")
+ESPEAK = "trunkline.providers.embedded.espeak_child"
+VOICE = {"voice": "en-us", "rate": 160, "pitch": 50, "loudness_dbfs": -20.0}
+SENTENCES = (
+    "Thanks for calling Bright Smile Dental, this is an AI assistant.",
+    "Your appointment is on Tuesday, March 3rd at 9:30; it costs $120.",
+    "She sells six sea shells!",
+)
+
+
+def endpoint(stage: StageName) -> Endpoint:
+    return Endpoint("local", stage, "embedded", "engine", HERE, "this machine")
+
+
+def timed(test: Callable[[], Awaitable[None]]) -> None:
+    """Run *test* on a real loop, for 60 s at most."""
+
+    async def main() -> None:
+        async with asyncio.timeout(60):
+            await test()
+
+    asyncio.run(main())
+
+
+async def phrases(*texts: str) -> AsyncIterator[Phrase]:
+    for index, text in enumerate(texts):
+        yield Phrase(index, text)
+
+
+async def speak(tts: EspeakTts, *texts: str) -> list[list[Speech]]:
+    """The pieces of each phrase."""
+    spoken: list[list[Speech]] = [[] for _ in texts]
+    async with tts.open(phrases(*texts), CONTEXT) as speech:
+        async for piece in speech:
+            spoken[piece.phrase].append(piece)
+    return spoken
+
+
+def audio(pieces: list[Speech]) -> bytes:
+    return b"".join(piece.pcm for piece in pieces)
+
+
+def over_the_phone(pcm: bytes) -> bytes:
+    return mulaw_decode(mulaw_encode(np.frombuffer(pcm, np.int16))).tobytes()
+
+
+async def transcribe(
+    stt: PocketsphinxStt, pcm: bytes, *, pace_s: float = 0.0, at: int = 0
+) -> tuple[list[Transcript], float]:
+    """What is heard in *pcm*, and the seconds from its end to the final transcript."""
+    ended = 0.0
+
+    async def frames() -> AsyncIterator[AudioFrame]:
+        nonlocal ended
+        for start in range(0, len(pcm), 320):
+            yield AudioFrame(pcm[start : start + 320], Sample(at + start // 2))
+            await asyncio.sleep(pace_s)
+        ended = time.perf_counter()
+
+    async with stt.open(frames(), CONTEXT) as transcripts:
+        heard = [transcript async for transcript in transcripts]
+    return heard, time.perf_counter() - ended
+
+
+def errors(said: str, heard: str) -> int:
+    """Word errors: the edit distance."""
+    row = list(range(len(heard.split()) + 1))
+    for i, a in enumerate(said.split(), 1):
+        above, row = row, [i]
+        for j, b in enumerate(heard.split(), 1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (a != b)))
+    return row[-1]
+
+
+def alive(pid: int) -> bool:
+    """Whether process *pid* runs (a zombie does not)."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def gone(pid: int) -> None:
+    """Wait until process *pid* has ended, 5 s at most."""
+    async with asyncio.timeout(5):
+        while alive(pid):  # noqa: ASYNC110  # another process's child: there is no event for it
+            await asyncio.sleep(0.01)
+
+
+def test_the_callers_clips_are_understood_over_the_phone() -> None:
+    """The demonstration's caller is heard word for word; the final transcript is quick."""
+
+    async def test() -> None:
+        stt = PocketsphinxStt(endpoint(STT), {"decoders": 1})
+        await stt.start()
+        wrong, words, waits = 0, 0, []
+        for name, text in TEXTS.items():
+            pcm, rate = soundfile.read(CLIPS / f"{name}.wav", dtype="int16")
+            assert rate == 8_000
+            heard, wait_s = await transcribe(stt, pcm.tobytes(), pace_s=0.002, at=80_000)
+            final = heard[-1]
+            wrong, words = wrong + errors(text, final.text), words + len(text.split())
+            waits.append(wait_s)
+            if name in DEMO:
+                assert final.text == text
+            assert final.final
+            assert not any(transcript.final for transcript in heard[:-1])
+            assert len(heard) > 1
+            assert [word.text for word in final.words] == final.text.split()
+            assert final.words[0].start >= 80_000
+            assert final.words[-1].end <= 80_000 + len(pcm)
+        await stt.close()
+        p50, worst = statistics.median(waits) * 1_000, max(waits) * 1_000
+        print(f"clips: WER {100 * wrong / words:.1f} %, final p50 {p50:.1f} max {worst:.1f} ms")
+        assert wrong / words < 0.03
+        assert p50 < 30  # a busy machine; 2 ms on an idle one
+
+    timed(test)
+
+
+def test_a_program_can_call_with_the_callers_voice() -> None:
+    """`CALLER_VOICE` speaks the demonstration's sentences so that most words are heard."""
+
+    async def test() -> None:
+        stt = PocketsphinxStt(endpoint(STT), {"decoders": 1})
+        tts = EspeakTts(endpoint(TTS), CALLER_VOICE)
+        wrong = words = exact = 0
+        for text in TEXTS.values():
+            pcm = over_the_phone(audio((await speak(tts, text))[0]))
+            heard, _ = await transcribe(stt, pcm)
+            wrong, words = wrong + errors(text, heard[-1].text), words + len(text.split())
+            exact += heard[-1].text == text
+        await stt.close()
+        await tts.close()
+        print(f"caller's voice: WER {100 * wrong / words:.1f} %, {exact}/{len(TEXTS)} exact")
+        assert wrong / words < 0.12
+
+    timed(test)
+
+
+def test_who_spoke_before_changes_nothing() -> None:
+    """A decoder serves many callers: none of them leaves a trace in the next one's transcript."""
+
+    async def test() -> None:
+        stt = PocketsphinxStt(endpoint(STT), {"decoders": 1})
+        clip = {n: soundfile.read(CLIPS / f"{n}.wav", dtype="int16")[0].tobytes() for n in TEXTS}
+        first, _ = await transcribe(stt, clip["name"])
+        noise = np.random.default_rng(1).normal(0, 5_000, 24_000).astype(np.int16).tobytes()
+        for before in (clip["long"], noise, clip["hours"]):
+            await transcribe(stt, before)
+            again, _ = await transcribe(stt, clip["name"])
+            assert again == first
+        await stt.close()
+
+    timed(test)
+
+
+def test_the_same_text_gives_the_same_samples_whatever_was_said_before() -> None:
+    """Tests find a phrase on a call's tape by its waveform."""
+
+    async def test() -> None:
+        tts, other = EspeakTts(endpoint(TTS), {}), EspeakTts(endpoint(TTS), {})
+        once = await speak(tts, *SENTENCES)
+        again = await speak(tts, *reversed(SENTENCES))
+        elsewhere = await speak(other, *SENTENCES)
+        assert once == elsewhere
+        assert [audio(pieces) for pieces in once] == [audio(p) for p in reversed(again)]
+        await tts.close()
+        await other.close()
+
+    timed(test)
+
+
+def test_a_sentence_comes_at_once_and_at_a_callers_loudness() -> None:
+    """First piece in a few ms (the bound is a busy machine's); -20 dBFS; a mark for every word."""
+
+    async def test() -> None:
+        tts = EspeakTts(endpoint(TTS), {})
+        await tts.start()
+        firsts = []
+        for text in SENTENCES * 5:
+            asked = time.perf_counter()
+            async with tts.open(phrases(text), CONTEXT) as speech:
+                pieces = [await anext(speech)]
+                firsts.append(time.perf_counter() - asked)
+                pieces += [piece async for piece in speech]
+            pcm = np.frombuffer(audio(pieces), np.int16) / 32_768
+            sound = pcm[: -round(0.16 * 8_000)]
+            assert -21.5 < 20 * np.log10(np.sqrt(np.mean(sound**2))) < -19.5
+            assert np.abs(pcm).max() <= 0.96
+            marks = [word for piece in pieces for word in piece.words]
+            assert [text[mark.start : mark.end] for mark in marks] == text.split()
+            assert all(b.at > a.at for a, b in itertools.pairwise(marks))
+        await tts.close()
+        print(
+            f"first piece p50 {statistics.median(firsts) * 1e3:.1f} max {max(firsts) * 1e3:.1f} ms"
+        )
+        assert statistics.median(firsts) < 0.1
+
+    timed(test)
+
+
+def test_many_calls_speak_at_once() -> None:
+    """Fifty replies of three phrases in one process: all whole, in seconds."""
+
+    async def test() -> None:
+        tts = EspeakTts(endpoint(TTS), {})
+        await tts.start()
+        expected = await speak(tts, *SENTENCES)
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(speak(tts, *SENTENCES)) for _ in range(50)]
+        print(f"150 phrases of 50 calls in {time.perf_counter() - began:.2f} s")
+        assert all(call.result() == expected for call in calls)
+        await tts.close()
+
+    timed(test)
+
+
+def test_a_crash_is_told_and_the_next_use_has_a_new_process() -> None:
+    """The first restart is free; a process that keeps dying is left alone for a while."""
+
+    async def test() -> None:
+        child = Child("local", ESPEAK, VOICE)
+        await child.start()
+        first = child.pid
+        assert first is not None
+        async with child.exchange() as exchange:
+            os.kill(first, signal.SIGSEGV)
+            await gone(first)
+            exchange.send(Kind.TEXT, b"hello")
+            with pytest.raises(EndpointError) as caught:
+                await exchange.receive()
+        assert caught.value.fault is Fault.CUT
+        assert "status -11" in caught.value.detail
+        async with child.exchange() as exchange:
+            assert child.pid not in {None, first}
+            exchange.send(Kind.TEXT, b"hello")
+            assert len(await exchange.receive()) > 4_000
+        await child.close()
+        assert child.pid is None
+
+    timed(test)
+
+
+def test_a_process_that_cannot_start_backs_off_and_shows_its_stderr() -> None:
+    """The operator sees the reason; the router is told when to come back."""
+
+    async def test() -> None:
+        child = Child("local", "trunkline.providers.embedded.no_such_module", {})
+        for _ in range(2):
+            with pytest.raises(EndpointError, match="no_such_module") as caught:
+                await child.start()
+            assert caught.value.fault is Fault.CUT
+        with pytest.raises(EndpointError, match="failed 2 times") as caught:
+            await child.start()
+        assert caught.value.fault is Fault.UNAVAILABLE
+        assert caught.value.retry_after_s is not None
+        assert 0 < caught.value.retry_after_s <= 0.5
+
+    timed(test)
+
+
+def test_an_abandoned_exchange_does_not_answer_the_next_one() -> None:
+    """A caller barges in while a long phrase is made: the next phrase is the next phrase."""
+
+    async def test() -> None:
+        pool = ChildPool("local", [Child("local", ESPEAK, VOICE)], waiting=4, wait_s=5.0)
+        async with pool.exchange() as exchange:
+            exchange.send(Kind.TEXT, b"hello")
+            hello = await exchange.receive()
+        async with pool.exchange() as exchange:
+            exchange.send(Kind.TEXT, b"a very long story " * 90)
+        async with pool.exchange() as exchange:
+            exchange.send(Kind.TEXT, b"hello")
+            assert await exchange.receive() == hello
+        await pool.close()
+
+    timed(test)
+
+
+def test_what_the_engine_refuses_is_an_error_of_the_operator(tmp_path: Path) -> None:
+    """A wrong voice and an unknown word are told at the start, with what to do."""
+
+    async def test() -> None:
+        with pytest.raises(InputError, match=r"no voice 'nobody'. Try en-us"):
+            await EspeakTts(endpoint(TTS), {"voice": "nobody"}).start()
+        path = tmp_path / "phrases.yaml"
+        path.write_text("{rules: [{say: zzyx}]}")
+        options = {"phrases": str(path), "cache_dir": str(tmp_path / "cache")}
+        with pytest.raises(InputError, match="no pronunciation for zzyx"):
+            await PocketsphinxStt(endpoint(STT), options).start()
+
+    timed(test)
+
+
+def test_no_process_outlives_its_worker() -> None:
+    """Killed without a chance to clean up, in a busy moment or an idle one."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", _WORKER],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent,
+    )
+    assert worker.stdout is not None
+    pids = [int(pid) for pid in worker.stdout.readline().split()]
+    assert len(pids) == 1
+    assert all(alive(pid) for pid in pids)
+    worker.kill()
+    worker.wait()
+    worker.stdout.close()
+    for pid in pids:
+        asyncio.run(gone(pid))
+
+
+_WORKER = f"""
+import asyncio
+from trunkline.providers.embedded.child import Child
+
+async def main():
+    child = Child("local", {ESPEAK!r}, {VOICE!r})
+    await child.start()
+    print(child.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_utterances_share_the_decoders_and_the_rest_is_pushed_back() -> None:
+    """Two speak, one waits its turn, one more is told to go elsewhere."""
+
+    async def test() -> None:
+        stt = PocketsphinxStt(endpoint(STT), {"decoders": 2, "waiting": 1, "wait_s": 20.0})
+        await stt.start()
+        pcm = soundfile.read(CLIPS / "name.wav", dtype="int16")[0].tobytes()
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(transcribe(stt, pcm, pace_s=0.01)) for _ in range(3)]
+            await asyncio.sleep(0.1)
+            with pytest.raises(EndpointError) as caught:
+                await transcribe(stt, pcm)
+            assert caught.value.fault is Fault.THROTTLED
+        assert [call.result()[0][-1].text for call in calls] == [TEXTS["name"]] * 3
+        await stt.close()
+
+    timed(test)
+
+
+def test_every_clip_says_only_words_of_the_grammar() -> None:
+    """Else it could not be heard."""
+    words = load_grammar(Path(str(files("trunkline").joinpath("agent/data/caller_phrases.yaml"))))
+    assert {word for text in TEXTS.values() for word in text.split()} <= words.words()
