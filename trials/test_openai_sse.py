@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from trunkline.contracts import Context
 from trunkline.errors import EgressRefused, EndpointError, Fault
@@ -309,6 +310,62 @@ async def test_egress_refused() -> None:
     assert [decision.allowed for decision in r.decisions] == [False]
 
 
+@asynccontextmanager
+async def answering(response: Callable[[], web.Response]) -> AsyncIterator[str]:
+    """A server that answers every request with *response*; its base URL."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return response()
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+@trial
+async def test_redirect() -> None:
+    """A redirect is not followed: the gate did not admit the bytes to where it points."""
+    async with rig() as r, server() as s:
+        there = {"Location": f"{s.base_url}/chat/completions"}
+        async with answering(lambda: web.Response(status=307, headers=there)) as url:
+            with pytest.raises(EndpointError) as caught:
+                await collect(r.stage(url), context())
+        assert caught.value.fault is Fault.REFUSED
+        assert not s.requests
+
+
+@trial
+async def test_a_page_instead_of_a_stream() -> None:
+    """A proxy's login page with status 200 is MALFORMED, and the error says what came."""
+    page = web.Response
+    async with (
+        rig() as r,
+        answering(lambda: page(text="Log in", content_type="text/html")) as url,
+    ):
+        with pytest.raises(EndpointError, match="text/html") as caught:
+            await collect(r.stage(url), context())
+    assert caught.value.fault is Fault.MALFORMED
+
+
+@trial
+async def test_an_event_without_end() -> None:
+    """A peer that never ends its event is MALFORMED at the bound."""
+    flood = b"data: " + b"x" * (2 << 20)
+    async with (
+        rig() as r,
+        answering(lambda: web.Response(body=flood, content_type="text/event-stream")) as url,
+    ):
+        with pytest.raises(EndpointError) as caught:
+            await collect(r.stage(url), context())
+    assert caught.value.fault is Fault.MALFORMED
+
+
 async def _leave(how: str, r: Rig, s: OpenAIServer) -> tuple[float, RequestRecord]:
     """Leave an answer at its fifth token, by `break` or by cancellation: when, and the record."""
     turn, left = len(s.requests) + 1, 0.0
@@ -394,16 +451,16 @@ async def test_more_than_a_hundred_streams() -> None:
     """The client has no limit of 100: the 150th caller does not wait for the first."""
     async with rig() as r, server(fault(kind="headers_only")) as s:
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(_silent(r.stage(s.base_url, connect_s=3))) for _ in range(150)
-            ]
+            stage = r.stage(s.base_url, connect_s=5)
+            tasks = [group.create_task(_silent(stage)) for _ in range(150)]
+            await eventually(lambda: len(s.requests) == 150, 2.5)
+            assert not any(task.done() for task in tasks), "all 150 were open at once"
         assert all(task.result() is Fault.SILENT for task in tasks)
-        assert len(s.requests) == 150
 
 
 async def _silent(stage: SseStage[Prompt, Delta]) -> Fault:
     try:
-        await collect(stage, context(1.5))
+        await collect(stage, context(3))
     except EndpointError as error:
         return error.fault
     raise AssertionError("a server that only sends headers answered")

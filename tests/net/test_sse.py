@@ -38,32 +38,27 @@ def by_the_standard(stream: bytes) -> list[bytes]:
     return found
 
 
-pieces = st.sampled_from(
+texts = st.sampled_from(
     [
         b"data: a",
         b"data:b",
         b"data:  two spaces",
         b"data",
         b"data:",
+        "data: Zürich ☎".encode(),
+        b"data: \xff\x00\x0b\x0c\x1c\xc2\x85",
         b": comment",
         b":",
         b"event: x",
-        b"id: 1",
         b"dat: no",
         b" data: no",
-        b"\n",
-        b"\r",
-        b"\r\n",
-        b"\n\n",
-        b"\r\n\r\n",
-        "data: Zürich ☎".encode(),
-        b"\xef\xbb\xbf",
-        b"\x00",
-        b"\xff",
-        b"\x0b\x0c\x1c\xc2\x85",
+        b"\xef\xbb\xbfdata: a byte order mark",
+        b"",
     ]
 )
-streams = st.lists(pieces, max_size=30).map(b"".join)
+ends = st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r", b"\r\n\r\n", b""])
+lines = st.tuples(texts, ends).map(b"".join)
+streams = st.lists(lines, max_size=20).map(b"".join)
 
 
 @given(streams, st.lists(st.integers(0, 200), max_size=12))
@@ -75,6 +70,26 @@ def test_any_chunking_gives_the_events_of_the_standard(stream: bytes, cuts: list
     assert events(stream) == expected
     assert events(*chunks) == expected
     assert events(*(bytes([byte]) for byte in stream)) == expected
+
+
+@pytest.mark.parametrize(
+    ("stream", "data"),
+    [
+        (b"\xef\xbb\xbfdata: a mark is skipped\n\n", [b"a mark is skipped"]),
+        (b"\xef\xbb\xbf\xef\xbb\xbfdata: one mark only\n\n", []),
+        (b"\n\xef\xbb\xbfdata: only at the start\n\n", []),
+        (b"data:  one space goes\n\n", [b" one space goes"]),
+        (b"data:\ttabs stay\n\n", [b"\ttabs stay"]),
+        (b"data: a\ndata\ndata: b\n\n", [b"a\n\nb"]),
+        (b"data\n\n", [b""]),
+        (b"event: nothing\n\n", []),
+        ("data: Zürich\n\n".encode(), ["Zürich".encode()]),
+    ],
+)
+def test_lines_and_fields(stream: bytes, data: list[bytes]) -> None:
+    """The cases that the standard spells out, each whole and byte by byte."""
+    assert events(stream) == data
+    assert events(*(bytes([byte]) for byte in stream)) == data
 
 
 def test_an_event_is_given_at_its_carriage_return() -> None:
