@@ -201,6 +201,23 @@ async def test_the_segment_in_use_outlives_every_call(tmp_path: Path) -> None:
         assert on_disk(tmp_path) == [b"x" * 80, b"next"]
 
 
+async def test_what_was_inherited_stays_until_it_is_recovered(tmp_path: Path) -> None:
+    """The end of a call deletes no segment of an earlier process."""
+    async with open_log(tmp_path) as log:
+        log.hold()
+        log.append(b"of a call that was up")
+        await log.commit()
+    for _ in range(2):
+        async with open_log(tmp_path, segment_bytes_max=100) as log:
+            token = log.hold()
+            for _ in range(3):
+                log.append(b"x" * 80)
+            await log.commit()
+            log.release(token)
+            await log.commit()
+        assert on_disk(tmp_path)[0] == b"of a call that was up"
+
+
 async def test_no_segment_is_left_behind_unsynced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -295,6 +295,20 @@ async def test_a_cancelled_close_still_seals_the_call(tmp_path: Path) -> None:
     assert Store(tmp_path).open_call(CALL).events[-1].data["reason"] == "done"
 
 
+async def test_records_that_are_no_closed_chain_are_not_sealed(tmp_path: Path) -> None:
+    """What is sealed can be read: a journal without its end, or with a hole, gets no name."""
+    async with open_records(tmp_path) as records:
+        await records.journal(CALL).close("done")
+        call = records.store.open_call(CALL)
+    whole = [body for _, body in framing.Frames((call.path / "journal.tlj").read_bytes())]
+    elsewhere = Store(tmp_path / "elsewhere")
+    for broken, says in ((whole[:-1], "no closing event"), (whole[1:], "chain is broken")):
+        with pytest.raises(RecordError, match=says):
+            elsewhere.seal(CALL, call.events[0].wall, broken)
+    assert elsewhere.list_calls() == []
+    assert leftovers(tmp_path) == []
+
+
 async def test_a_call_has_one_journal(tmp_path: Path) -> None:
     """Not two at a time, and not two one after the other."""
     async with open_records(tmp_path) as records:

@@ -60,12 +60,15 @@ def publish(path: Path, pieces: Iterable[bytes]) -> None:
     part = path.with_name(path.name + ".part")
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        for piece in pieces:
-            write_all(fd, piece)
-        os.fsync(fd)
+        try:
+            for piece in pieces:
+                write_all(fd, piece)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        part.replace(path)
     finally:
-        os.close(fd)
-    part.replace(path)
+        part.unlink(missing_ok=True)  # after an error: it is worth nothing
     sync_directory(path.parent)
 
 

@@ -129,7 +129,7 @@ class WorkerLog:
         framed = framing.frame(body)
         if self._offset + len(framed) > self._segment_bytes_max:
             # A record that is larger than a segment gets one of its own.
-            self._segment += self._offset > framing.HEADER_BYTES
+            self._segment += 1
             self._offset = framing.HEADER_BYTES
         if not self._batch or self._batch[-1][0] != self._segment:
             self._batch.append((self._segment, []))

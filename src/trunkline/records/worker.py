@@ -142,7 +142,7 @@ class WorkerRecords:
         found = [recover(self._log.inherited, self.store, self._clocks)]
         with disk.our_errors(f"cannot look for dead workers in {self.store.wal}"):
             others = sorted(path.parent for path in self.store.wal.glob("*/lock"))
-            found += [self._take_over(path) for path in others if path != self._log.directory]
+            found += [self._take_over(path) for path in others]
         return Recovery(
             tuple(call for one in found for call in one.calls),
             tuple(damage for one in found for damage in one.damage),
@@ -151,7 +151,7 @@ class WorkerRecords:
     def _take_over(self, directory: Path) -> Recovery:
         held = disk.lock(directory)
         if held is None:
-            return Recovery()  # it lives
+            return Recovery()  # it lives, or is ourselves
         try:
             segments = disk.segments(directory)
             recovery = recover(segments, self.store, self._clocks)
