@@ -138,16 +138,14 @@ class SseStage(Generic[In, Out]):
             ),
             watch,
         )
-        finished = False
         try:
             await self._check(response)
             decoder = self._codec.decoder()
             async with aclosing(self._outputs(response, decoder, watch)) as outputs:
                 yield outputs
-            finished = _may_end(decoder)
-        finally:
-            if finished:
+            if _may_end(decoder):
                 await _drain(response)
+        finally:
             _abort(response)
 
     async def _outputs(
