@@ -76,7 +76,7 @@ def test_default_paths_are_beside_the_file_too() -> None:
     """Who starts the worker from elsewhere finds the same records."""
     config = parse(GOOD, "/srv/phones/phones.yaml")
     assert config.agents["clerk"].folder == Path("/srv/phones/reception")
-    assert config.records.directory == Path("/srv/phones/calls")
+    assert config.records.directory == Path("/srv/phones/records")
 
 
 def test_absolute_paths_stay_as_they_are() -> None:

@@ -223,7 +223,7 @@ class RecordsConfig(Model):
     """Where the records of calls are kept."""
 
     directory: FilePath = Field(
-        default=Path("calls"), validate_default=True, description="the path of a directory"
+        default=Path("records"), validate_default=True, description="the path of a directory"
     )
 
 

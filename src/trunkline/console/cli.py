@@ -49,6 +49,26 @@ def _fail(error: BaseException) -> None:
 
 
 @app.command()
+def demo(
+    fault: Annotated[str, typer.Option(help="stall, cut, refuse, hang or none.")] = "stall",
+    seed: Annotated[int, typer.Option(help="Draws the token at which the primary dies.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where the files go.")] = Path("out/demo"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    keep_open: Annotated[
+        bool, typer.Option(help="Keep the agent answering afterwards, to call it yourself.")
+    ] = False,
+) -> None:
+    """Place a phone call, break the primary model in it, and show what the caller heard."""
+    from trunkline.console.playing import DemoOrder, play  # noqa: PLC0415  # loads the engines
+
+    console = Console(stderr=as_json, highlight=False)
+    outcome = asyncio.run(play(DemoOrder(fault, seed, out), console, keep_open=keep_open))
+    if as_json:
+        sys.stdout.write(json.dumps(outcome.as_json()) + "\n")
+    raise typer.Exit(0 if outcome.survived else 1)
+
+
+@app.command()
 def check(config: ConfigPath = Path("trunkline.yaml")) -> None:
     """Validate a configuration and show who serves what, and where."""
     loaded = load(config)

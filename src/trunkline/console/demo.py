@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import random
+import shutil
 import signal
 import sys
 import time
@@ -19,16 +20,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 import aiohttp
 
 from trunkline.errors import InputError, TrunklineError
 from trunkline.providers.embedded.scripted import content_items
+from trunkline.records.store import Store
 from trunkline.testing.chat import tokens
 
-FaultName = Literal["stall", "cut", "refuse", "hang", "none"]
-FAULTS: Sequence[FaultName] = ("stall", "cut", "refuse", "hang", "none")
+FAULTS = ("stall", "cut", "refuse", "hang", "none")
 TOPIC = "visit"
 QUESTION = "what should i bring"
 """The caller's question whose answer is struck, as the recogniser hears it."""
@@ -51,7 +51,7 @@ class DemoError(TrunklineError):
 class DemoOrder:
     """What to break, and where the files go. *seed* draws the token at which the primary dies."""
 
-    fault: FaultName = "stall"
+    fault: str = "stall"
     seed: int = 1
     out: Path = Path("out/demo")
     script: Path = CLIPS / "demo.yaml"
@@ -67,17 +67,20 @@ class DemoRun:
     strikes: list[dict[str, object]] = field(default_factory=list)
     caller: dict[str, object] = field(default_factory=dict)
     first_word_s: float | None = None
+    url: str = ""
 
 
-async def run_demo(order: DemoOrder, tell: Tell) -> DemoRun:
-    """Place the call. *tell* gets every event as it happens: worker's, caller's, faults.
+@asynccontextmanager
+async def staged(order: DemoOrder, tell: Tell) -> AsyncIterator[DemoRun]:
+    """Place the call and give what was seen of it; the agent answers until the context is left.
 
-    Raises `DemoError` if a part does not start, `InputError` if the order is wrong.
+    *tell* gets every event as it happens: worker's, caller's, faults. Raises `DemoError` if a part
+    does not start or end, `InputError` if the order is wrong.
     """
     if order.fault not in FAULTS:
         raise InputError(f"there is no fault {order.fault!r}; choose from {', '.join(FAULTS)}")
     started = time.monotonic()
-    order.out.mkdir(parents=True, exist_ok=True)
+    _fresh(order.out)
     run = DemoRun(order, strike_token(order.seed))
     async with AsyncExitStack() as stack:
 
@@ -107,13 +110,26 @@ async def run_demo(order: DemoOrder, tell: Tell) -> DemoRun:
             refusal.see(event)
             tell({"type": "caller", "mono": time.monotonic(), "data": event})
 
-        await _place(order, f"http://127.0.0.1:{ready['port']}/twilio/voice", seen)
+        run.url = f"http://127.0.0.1:{ready['port']}/twilio/voice"
+        await _place(order, run.url, seen)
         if refusal.task is not None:
             await refusal.task
+        run.caller = json.loads((order.out / "call.json").read_text("utf-8"))
+        await _sealed(run)
+        primary.process.send_signal(signal.SIGCONT)
+        yield run
         worker.terminate()
         await reading
-    run.caller = json.loads((order.out / "call.json").read_text("utf-8"))
-    return run
+
+
+async def _sealed(run: DemoRun) -> None:
+    """The worker seals the record of the call when the leg is gone: wait for it."""
+    store = Store(run.order.out / "records")
+    for _ in range(int(STOP_S / 0.05)):
+        if any(store.has(str(event.get("call"))) for event in run.events[-1:]):
+            return
+        await asyncio.sleep(0.05)
+    raise DemoError(f"the worker did not seal the call under {store.directory} in {STOP_S:.0f} s")
 
 
 async def _place(order: DemoOrder, url: str, seen: Tell) -> None:
@@ -125,6 +141,14 @@ async def _place(order: DemoOrder, url: str, seen: Tell) -> None:
                 await caller.wait()
         except TimeoutError:
             raise DemoError(f"the call did not end within {CALL_S:.0f} s") from None
+
+
+def _fresh(folder: Path) -> None:
+    """An empty folder; files of an earlier demo go, anything else is not ours to delete."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "call.json").exists():
+        raise InputError(f"{folder} holds other files: name another folder with --out")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def strike_token(seed: int) -> int:
@@ -167,7 +191,7 @@ async def _model_server(name: str, run: DemoRun, struck: Tell) -> AsyncIterator[
             reading.cancel()
 
 
-def _fault(name: FaultName, after_tokens: int) -> dict[str, object] | None:
+def _fault(name: str, after_tokens: int) -> dict[str, object] | None:
     """The fault as the model server knows it; a refusal is armed later (`_Refusal`)."""
     match name:
         case "stall":
@@ -176,7 +200,7 @@ def _fault(name: FaultName, after_tokens: int) -> dict[str, object] | None:
             return {"kind": "cut", "match": QUESTION, "after_tokens": after_tokens}
         case "hang":
             return {"kind": "hang", "match": QUESTION}
-        case "refuse" | "none":
+        case _:
             return None
 
 
@@ -192,7 +216,7 @@ class _Refusal:
     A listener that is closed sees no request, so this fault cannot be tied to one beforehand.
     """
 
-    def __init__(self, primary: _Server, fault: FaultName) -> None:
+    def __init__(self, primary: _Server, fault: str) -> None:
         self._url = f"http://127.0.0.1:{primary.port}/_control/fault"
         self._wanted = fault == "refuse"
         self.task: asyncio.Task[None] | None = None
