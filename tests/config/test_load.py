@@ -309,3 +309,12 @@ def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
     except InputError as error:
         outcome = str(error)
     assert isinstance(outcome, Config) or outcome.startswith("phones.yaml")
+
+
+def test_a_public_worker_must_verify_its_callers() -> None:
+    """Without the carrier's token anybody who finds the address could spend the owner's money."""
+    public = "server: {public_url: 'https://voice.example.com'"
+    with pytest.raises(ConfigError, match=r"server\.public_url: anybody could call"):
+        parse(f"{GOOD}{public}}}\n", "phones.yaml")
+    config = parse(f"{GOOD}{public}, twilio_auth_token_env: TWILIO_TOKEN}}\n", "phones.yaml")
+    assert config.server.public_url == "https://voice.example.com"

@@ -77,7 +77,8 @@ class Ear:
         self._utterance: Utterance | None = None
         self._opened = Utterance(-1, Sample(0), [])
         self._count = 0
-        self._next, self._heard_at = Sample(0), Mono(0.0)
+        self._next = Sample(0)
+        self._heard_at: Mono | None = None
 
     def media(self, media: Media, now: Mono) -> None:
         """A frame of the caller arrived."""
@@ -104,5 +105,7 @@ class Ear:
         return utterance
 
     def sample_at(self, when: Mono) -> Sample:
-        """The sample of the call that is current at *when*."""
+        """The sample of the call that is current at *when*; 0 before the first frame."""
+        if self._heard_at is None:
+            return self._next
         return Sample(self._next + round((when - self._heard_at) * SAMPLE_RATE))

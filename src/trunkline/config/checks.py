@@ -37,7 +37,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def check(tree: Tree, source: Source) -> list[ConfigError]:
     """All errors in *tree* that its shape does not show."""
-    return [*_secrets(tree, source), *_endpoints(tree, source), *_agents(tree, source)]
+    parts = (_secrets, _endpoints, _agents, _server)
+    return [error for part in parts for error in part(tree, source)]
 
 
 def _secrets(tree: Tree, source: Source) -> Iterator[ConfigError]:
@@ -65,6 +66,14 @@ def _endpoints(tree: Tree, source: Source) -> Iterator[ConfigError]:
         if endpoint.get("key_env") is not None and isinstance(url, str) and _in_clear(url):
             what = f"{dotted(loc)}.base_url: the key would travel unencrypted"
             yield source.error((*loc, "base_url"), what, "Use https, or key_env: null")
+
+
+def _server(tree: Tree, source: Source) -> Iterator[ConfigError]:
+    server = _mapping(_mapping(tree).get("server"))
+    if server.get("public_url") is not None and server.get("twilio_auth_token_env") is None:
+        what = "server.public_url: anybody could call the agent"
+        mend = "Name the variable with Twilio's token in server.twilio_auth_token_env"
+        yield source.error(("server", "public_url"), what, mend)
 
 
 def _agents(tree: Tree, source: Source) -> Iterator[ConfigError]:

@@ -177,9 +177,6 @@ class AgentConfig(Model):
     practice: FilePath | None = Field(
         default=None, description="the path of the practice file; null: the one that ships"
     )
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = (
-        Field(default="en", description="a language tag (BCP 47), such as en or de-AT")
-    )
     routes: Mapping[StageName, Annotated[tuple[Name, ...], Field(min_length=1, max_length=8)]] = (
         Field(description="for each stage a list of endpoint names, the preferred one first")
     )
