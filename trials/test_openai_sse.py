@@ -24,8 +24,9 @@ from trunkline.contracts import Context
 from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import SseStage, client_session
+from trunkline.providers.embedded.chat import ChatReply
 from trunkline.providers.llm.openai import OpenAIChat
-from trunkline.testing.chat import ChatReply, FixedModel, opening_hours
+from trunkline.testing.chat import FixedModel, opening_hours
 from trunkline.testing.faults import FaultScript
 from trunkline.testing.laws import law_named
 from trunkline.testing.openai_server import OpenAIServer, RequestRecord

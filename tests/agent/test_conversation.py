@@ -9,10 +9,9 @@ from tests.agent.support import SUNDAY, Clock, answer, riverside, tools_in
 from trunkline.agent.calendar import Calendar
 from trunkline.agent.messages import Messages
 from trunkline.agent.receptionist import persona
-from trunkline.providers.embedded.chat import ChatRequest
 from trunkline.providers.embedded.scripted import ScriptedReceptionist, Style
 from trunkline.providers.embedded.scripted_facts import KNOWN_FACTS
-from trunkline.types import Message
+from trunkline.types import Message, Prompt
 
 STYLES: Sequence[Style] = ("primary", "backup")
 DEMO = (
@@ -46,8 +45,7 @@ class Conversation:
         for _ in range(STEPS_MAX):
             model = self.models[self.steps % len(self.models)]
             self.steps += 1
-            reply = model.reply(ChatRequest(tuple(self.messages), tuple(self.tools.specs)))
-            assert reply.finish == ("tool_calls" if reply.tool_calls else "stop")
+            reply = model.reply(Prompt(tuple(self.messages), tuple(self.tools.specs)))
             self.messages.append(Message("assistant", reply.text, reply.tool_calls))
             spoken.append(reply.text)
             if not reply.tool_calls:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from trunkline.errors import InputError
 from trunkline.net.sse import SseParser
+from trunkline.providers.embedded.chat import ChatReply
 from trunkline.providers.llm.openai import OpenAIChat
 from trunkline.testing.chat import (
-    ChatReply,
     ChatRequest,
     Completion,
     FixedModel,
@@ -159,7 +159,7 @@ def test_a_fixed_model_continues() -> None:
     prompt = Prompt(
         (Message("user", "When?"), Message("assistant", "We open")), continue_final=True
     )
-    assert FixedModel(ChatReply("We open at eight.")).reply(asked(prompt)).text == " at eight."
+    assert FixedModel(ChatReply("We open at eight.")).reply(prompt).text == " at eight."
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ thinks: a `ChatModel` is a script, and `tokens` only imitates how a real tokeniz
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
 from trunkline.errors import InputError
+from trunkline.providers.embedded.chat import ChatReply
 from trunkline.types import Message, Prompt, ToolCall, ToolSpec
 
 
@@ -32,32 +33,16 @@ class ChatRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatReply:
-    """What a model answers: *text* first, then *tool_calls*."""
-
-    text: str = ""
-    tool_calls: tuple[ToolCall, ...] = ()
-
-
-class ChatModel(Protocol):
-    """A model as a function. Where the prompt has `continue_final` it returns what follows."""
-
-    def reply(self, request: ChatRequest, /) -> ChatReply:
-        """The whole answer to *request*; the server decides how fast it comes."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class FixedModel:
     """Answers everything with *answer*; continues a prefix of its text where it breaks off."""
 
     answer: ChatReply
 
-    def reply(self, request: ChatRequest, /) -> ChatReply:
+    def reply(self, prompt: Prompt, /) -> ChatReply:
         """The answer, or the rest of it after the words that the request ends with."""
-        if not request.prompt.continue_final:
+        if not prompt.continue_final:
             return self.answer
-        said = request.prompt.messages[-1].content
+        said = prompt.messages[-1].content
         return replace(self.answer, text=self.answer.text.removeprefix(said))
 
 

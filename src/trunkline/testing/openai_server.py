@@ -43,7 +43,8 @@ from typing import cast
 from aiohttp import web
 
 from trunkline.errors import InputError
-from trunkline.testing.chat import ChatModel, ChatRequest, Completion, parse_request
+from trunkline.providers.embedded.chat import ChatModel
+from trunkline.testing.chat import ChatRequest, Completion, parse_request
 from trunkline.testing.faults import Act, FaultKind, FaultScript, course
 from trunkline.testing.laws import Law, law_named
 from trunkline.testing.process import announce, freeze, load, until_orphaned
@@ -249,7 +250,7 @@ class OpenAIServer:
         record: RequestRecord,
         fault: FaultScript | None,
     ) -> web.StreamResponse:
-        completion = Completion(chat, self._model.reply(chat), record.ordinal)
+        completion = Completion(chat, self._model.reply(chat.prompt), record.ordinal)
         answer = (_Stream if chat.stream else _Body)(request, completion)
         timing = self._law.timing(self._seed, record.ordinal)
         due, last = time.monotonic(), Act.FINISH

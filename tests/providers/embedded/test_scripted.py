@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.core.splice import RepeatGate, continuation
-from trunkline.providers.embedded.chat import ChatReply, ChatRequest
+from trunkline.providers.embedded.chat import ChatReply
 from trunkline.providers.embedded.scripted import (
     ScriptedReceptionist,
     Style,
@@ -89,7 +89,7 @@ def reply(
 ) -> ChatReply:
     """What the engine answers to *messages*."""
     whole = (Message("system", prompt), *messages)
-    return ScriptedReceptionist(style).reply(ChatRequest(whole, tools))
+    return ScriptedReceptionist(style).reply(Prompt(whole, tools))
 
 
 def asked_for(made: ChatReply) -> list[tuple[str, Mapping[str, str]]]:
@@ -169,7 +169,7 @@ def test_answer_says_each_item_once_in_its_wording(style: Style) -> None:
 
 def test_seed_draws_the_opener() -> None:
     """Two seeds, two openers; the rest of the answer is the same."""
-    request = ChatRequest((user(BRING_AND_PARK),), TOOLS)
+    request = Prompt((user(BRING_AND_PARK),), TOOLS)
     texts = {ScriptedReceptionist("primary", seed).reply(request).text for seed in range(3)}
     assert len(texts) == 3
     assert len({text.partition(". ")[2] for text in texts}) == 1
@@ -189,8 +189,7 @@ def test_half_spoken_answer_is_gone_on_with(
     if how == "system":
         note = replace(asked.messages[-1], role="system")
         asked = replace(asked, messages=(*asked.messages[:-1], note))
-    request = ChatRequest(asked.messages, asked.tools, asked.continue_final)
-    text = ScriptedReceptionist(second).reply(request).text
+    text = ScriptedReceptionist(second).reply(asked).text
     rest = [item.text(second) for item in items[count:]]
     assert text.startswith(" ".join(rest))
     assert (text == "") == (not rest)
@@ -205,7 +204,11 @@ def test_seam_by_two_models_is_gone_on_with() -> None:
     """A second rescue knows the items that either said."""
     first, second, third, *rest = content_items("visit")
     spoken = f"Of course. {first.primary_text} {second.backup_text} {third.primary_text}"
-    text = backup().reply(ChatRequest((user(BRING_AND_PARK), said(spoken)), TOOLS, True)).text
+    text = (
+        backup()
+        .reply(Prompt((user(BRING_AND_PARK), said(spoken)), TOOLS, continue_final=True))
+        .text
+    )
     assert text.startswith(" ".join(item.backup_text for item in rest))
 
 
@@ -213,7 +216,9 @@ def test_fragment_of_a_sentence_is_said_whole() -> None:
     """The driver of the call drops the fragment, so the rescuer must not count on it."""
     first, second, *_ = content_items("visit")
     cut = f"{first.primary_text} {second.primary_text[:-6]}"
-    text = primary().reply(ChatRequest((user(BRING_AND_PARK), said(cut)), TOOLS, True)).text
+    text = (
+        primary().reply(Prompt((user(BRING_AND_PARK), said(cut)), TOOLS, continue_final=True)).text
+    )
     assert text.startswith(second.primary_text)
 
 
@@ -232,7 +237,7 @@ def test_goodbye_that_was_spoken_leaves_only_the_hanging_up() -> None:
     """The tool call of a model that froze after its last sentence is not lost."""
     leaving = [*OPENING, user("goodbye"), said(line("bye").primary_text)]
     made = reply(leaving, "backup")
-    assert (made.text, asked_for(made), made.finish) == ("", [("end_call", {})], "tool_calls")
+    assert (made.text, asked_for(made)) == ("", [("end_call", {})])
 
 
 def test_nothing_follows_the_hanging_up() -> None:
@@ -240,7 +245,7 @@ def test_nothing_follows_the_hanging_up() -> None:
     bye = Message("assistant", line("bye").primary_text, (ToolCall("1", "end_call", "{}"),))
     done = Message("tool", '{"ok": true}', tool_call_id="1")
     made = reply([*OPENING, user("goodbye"), bye, done])
-    assert made == ChatReply("", (), "stop")
+    assert made == ChatReply()
 
 
 def test_interrupted_answer_gives_way_to_the_new_words() -> None:
@@ -554,7 +559,7 @@ def test_engine_stands_behind_the_chat_completions_server() -> None:
     tool = {"type": "function", "function": {"name": "end_call"}}
     body: dict[str, object] = {"model": "scripted", "messages": messages, "tools": [tool]}
     body |= {"continue_final_message": True, "add_generation_prompt": False}
-    made = backup().reply(parse_request(json.dumps(body).encode()))
+    made = backup().reply(parse_request(json.dumps(body).encode()).prompt)
     assert made.text.startswith(items[5].backup_text)
 
 

@@ -1,45 +1,26 @@
-"""What a model that runs inside Trunkline is asked and what it answers.
+"""What a model that runs inside Trunkline answers.
 
-The shape is that of an OpenAI-style chat completion, already parsed: a server puts any such model
-behind the real protocol, so that the model needs to know nothing of JSON or streaming.
+It is asked with the same `Prompt` as a stage. A server puts any such model behind a real protocol,
+so that the model needs to know nothing of JSON or streaming.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from trunkline.types import Message, Prompt, ToolCall, ToolSpec
-
-
-class Asked(Protocol):
-    """Whatever carries a prompt, such as a request that a server has parsed."""
-
-    @property
-    def prompt(self) -> Prompt:
-        """What the model is asked."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """One request. *tools*: those that the model may call now (empty: it may only speak).
-
-    *continue_final*: the last message is an assistant message to go on with, not to answer.
-    """
-
-    messages: tuple[Message, ...]
-    tools: tuple[ToolSpec, ...] = ()
-    continue_final: bool = False
-
-    @property
-    def prompt(self) -> Prompt:
-        """The same as the prompt of a stage."""
-        return Prompt(self.messages, self.tools, continue_final=self.continue_final)
+from trunkline.types import Prompt, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """One complete answer; *finish* is `stop` or `tool_calls`, as the protocol spells them."""
+    """One complete answer: *text* first, then *tool_calls*."""
 
-    text: str
+    text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
-    finish: str = "stop"
+
+
+class ChatModel(Protocol):
+    """A model as a function. Where the prompt has `continue_final` it returns what follows."""
+
+    def reply(self, prompt: Prompt, /) -> ChatReply:
+        """The whole answer to *prompt*; whoever serves it decides how fast it comes."""
+        ...

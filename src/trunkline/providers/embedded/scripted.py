@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from trunkline.providers.embedded.chat import Asked, ChatReply
+from trunkline.providers.embedded.chat import ChatReply
 from trunkline.providers.embedded.scripted_dialogue import Dialogue, Turn
 from trunkline.providers.embedded.scripted_facts import KNOWN_FACTS, content_items
 from trunkline.providers.embedded.scripted_lines import (
@@ -30,7 +30,7 @@ from trunkline.providers.embedded.scripted_lines import (
 )
 from trunkline.providers.embedded.scripted_policy import Plan, plan
 from trunkline.providers.embedded.scripted_words import DEFAULT_REASONS, MONTHS, understand
-from trunkline.types import Message, ToolCall, ToolSpec
+from trunkline.types import Message, Prompt, ToolCall, ToolSpec
 
 __all__ = ["Item", "ScriptedReceptionist", "Style", "backup", "content_items", "primary"]
 
@@ -45,17 +45,16 @@ class ScriptedReceptionist:
     def __init__(self, style: Style, seed: int = 0) -> None:
         self.style, self.seed = style, seed
 
-    def reply(self, request: Asked, /) -> ChatReply:
-        """The answer to *request*; empty with finish `stop` if all of it was spoken already."""
-        asked = request.prompt
-        prompt = "\n".join(m.content for m in asked.messages if m.role == "system")
-        facts = dict(_FACT.findall(prompt)) or KNOWN_FACTS
-        turns, asked_consent, urged = _read(asked.messages)
+    def reply(self, prompt: Prompt, /) -> ChatReply:
+        """The answer to *prompt*; empty if all of it was spoken already."""
+        system = "\n".join(m.content for m in prompt.messages if m.role == "system")
+        facts = dict(_FACT.findall(system)) or KNOWN_FACTS
+        turns, asked_consent, urged = _read(prompt.messages)
         if not turns:
             return ChatReply("")
-        dialogue = Dialogue(_reasons(asked.tools), _own_topics(facts), _today(prompt))
+        dialogue = Dialogue(_reasons(prompt.tools), _own_topics(facts), _today(system))
         dialogue.asked = "consent" if asked_consent else ""
-        tools = frozenset(tool.name for tool in asked.tools)
+        tools = frozenset(tool.name for tool in prompt.tools)
         made = Plan(())
         for turn in turns:
             dialogue.take(turn)
@@ -65,7 +64,7 @@ class ScriptedReceptionist:
             ToolCall(f"call_{len(turns)}_{len(turns[-1].exchanges) + n}", name, json.dumps(given))
             for n, (name, given) in enumerate(made.calls)
         )
-        return ChatReply(" ".join(texts), calls, "tool_calls" if calls else "stop")
+        return ChatReply(" ".join(texts), calls)
 
     def _texts(self, made: Plan, spoken: str, turn: int, urged: bool) -> list[str]:
         """The sentences of *made* that *spoken* does not hold."""
