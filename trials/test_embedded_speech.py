@@ -27,7 +27,6 @@ from trunkline.providers.embedded.child import Child
 from trunkline.providers.embedded.child_pool import ChildPool
 from trunkline.providers.embedded.espeak import CALLER_VOICE, EspeakTts
 from trunkline.providers.embedded.framing import Kind
-from trunkline.providers.embedded.grammar import load_grammar
 from trunkline.providers.embedded.pocketsphinx import PocketsphinxStt
 from trunkline.types import (
     STT,
@@ -396,9 +395,3 @@ def test_utterances_share_the_decoders_and_the_rest_is_pushed_back() -> None:
         await stt.close()
 
     timed(test)
-
-
-def test_every_clip_says_only_words_of_the_grammar() -> None:
-    """Else it could not be heard."""
-    words = load_grammar(Path(str(files("trunkline").joinpath("agent/data/caller_phrases.yaml"))))
-    assert {word for text in TEXTS.values() for word in text.split()} <= words.words()

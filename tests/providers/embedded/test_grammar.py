@@ -143,3 +143,13 @@ def _words(line: str) -> list[str]:
 def test_the_same_grammar_gives_the_same_sentences() -> None:
     """The cache and the recogniser's answers depend on it."""
     assert load_grammar(SHIPPED) == load_grammar(SHIPPED)
+
+
+def test_every_clip_says_only_words_of_the_shipped_grammar() -> None:
+    """Else the demonstration's caller could not be heard."""
+    clips = Path(str(files("trunkline").joinpath("console/clips")))
+    texts = yaml.safe_load((clips / "clips.yaml").read_text())
+    assert {f"{name}.wav" for name in texts} == {wav.name for wav in clips.glob("*.wav")}
+    assert {word for text in texts.values() for word in text.split()} <= load_grammar(
+        SHIPPED
+    ).words()
