@@ -22,13 +22,14 @@ Rules
     Begin -> Launch ... Text -> Say ... Ended -> Settle
                  \\-- Failed / silence -> Launch (hedge, failover, rescue) --/
 
-Warts: the hedge delay and the recovery quantile are configured, not learnt. A rescuer that says
-nothing at all is believed (the answer was complete) only if the leader left no fragment behind.
+Warts: the hedge delay and the recovery quantile are configured, not learnt. A rescuer that adds
+nothing is believed (the answer was complete) only if the leader left no fragment behind.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from trunkline.core.attempt_words import (
     Act,
@@ -69,16 +70,23 @@ class _Lane:
     phrases: Phrases = field(default_factory=Phrases)
     tools: dict[int, ToolCallDelta] = field(default_factory=dict)
 
-    def add_tool_part(self, delta: ToolCallDelta) -> int:
-        """Put the pieces of a tool call together; the length of all arguments so far."""
-        before = self.tools.get(delta.index, ToolCallDelta(delta.index, "", "", ""))
-        self.tools[delta.index] = ToolCallDelta(
-            delta.index,
-            before.id or delta.id,
-            before.name or delta.name,
-            before.arguments + delta.arguments,
-        )
+    @property
+    def tool_chars(self) -> int:
+        """The length of all arguments so far, and one for each call."""
         return sum(len(part.arguments) + 1 for part in self.tools.values())
+
+    def add_tool_part(self, delta: ToolCallDelta) -> bool:
+        """Put the pieces of a tool call together; whether this one added anything."""
+        before = self.tools.get(delta.index)
+        part = before or ToolCallDelta(delta.index, "", "", "")
+        part = ToolCallDelta(
+            delta.index,
+            part.id or delta.id,
+            part.name or delta.name,
+            part.arguments + delta.arguments,
+        )
+        self.tools[delta.index] = part
+        return part != before
 
 
 class Attempts:
@@ -90,7 +98,7 @@ class Attempts:
         self._candidates = 0
         self._leader: int | None = None
         self._committed: list[str] = []
-        self._left_fragment = False
+        self._offered = 0
         self._drain = Mono(-math.inf)
         self._began = Mono(0.0)
         self._retry_at = NEVER
@@ -108,16 +116,20 @@ class Attempts:
         match fact:
             case Begin(candidates, heard):
                 self._candidates, self._began = candidates, now
-                self._committed += [heard] if heard else []
+                said = Phrases()  # the gate compares sentences
+                self._committed += filter(None, [*said.feed(heard), said.end()])
                 return [self._launch(Kind.PRIMARY, now)]
             case Drain(at):
-                self._drain = at
+                # a silence that has begun stays where it began, or nobody would ever give up
+                self._drain = at if at > now else min(self._drain, now)
                 return ()
             case Tick():
                 return self._tick(now)
             case Text(lane) | ToolPart(lane) | Ended(lane) | Failed(lane):
                 # a lane that was cancelled may still report
                 return self._report(fact, now) if self._lanes[lane].running else ()
+            case _:
+                assert_never(fact)
 
     def deadline(self) -> Mono | None:
         """When the next `Tick` is due, or None once settled or before `Begin`."""
@@ -131,25 +143,31 @@ class Attempts:
         lane = self._lanes[fact.lane]
         match fact:
             case Text(number, text):
-                self._alive(lane, now)
+                if text.strip():
+                    self._alive(lane, now)
                 acts: list[Act] = []
                 for sentence in lane.phrases.feed(text):
                     acts += self._offer(number, sentence)
-                if len(self._committed) < self._policy.sentences_max:
-                    return acts
-                return [*acts, *self._cancel_others(None, "too long"), *self._settle("length")]
+                    if self._offered >= self._policy.sentences_max:
+                        acts += self._cancel_others(None, "too long")
+                        return [*acts, *self._settle("length")]
+                return acts
             case ToolPart(number, delta):
-                self._alive(lane, now)
-                if lane.add_tool_part(delta) <= self._policy.tool_chars_max:
+                if lane.add_tool_part(delta):
+                    self._alive(lane, now)
+                if lane.tool_chars <= self._policy.tool_chars_max:
                     return []
                 return [Cancel(number, "too long"), *self._failed(number, Fault.MALFORMED, now)]
             case Ended(number, reason):
                 return self._ended(number, reason, now)
             case Failed(number, fault, _):
                 return self._failed(number, fault, now)
+            case _:
+                assert_never(fact)
 
     def _offer(self, number: int, sentence: str) -> list[Act]:
         """A lane completed *sentence*: it leads from now on, unless it only repeats."""
+        self._offered += 1
         if self._lanes[number].gate.repeats(sentence):
             return []
         self._committed.append(sentence)
@@ -157,6 +175,9 @@ class Attempts:
 
     def _elect(self, number: int) -> list[Act]:
         acts: list[Act] = self._cancel_others(number, "another attempt was first")
+        for i, lane in enumerate(self._lanes):
+            if i != number:
+                lane.tools.clear()  # no proposal any more
         if self._leader != number:
             acts.append(Elect(number, self._leader))
             self._leader = number
@@ -172,6 +193,8 @@ class Attempts:
         lane.running = False
         if cut_short and self._leader == number and self._may_launch():
             return [*acts, self._launch(Kind.CONTINUE, now, lane.candidate)]
+        if self._leader != number and not lane.tools and reason != "content_filter":
+            return self._failed(number, Fault.EMPTY, now)  # it only repeated, or not even that
         if self._leader is None or lane.tools:
             acts += self._elect(number)
         acts += self._cancel_others(number, "the answer is complete")
@@ -180,14 +203,15 @@ class Attempts:
     def _failed(self, number: int, fault: Fault, now: Mono) -> list[Act]:
         lane = self._lanes[number]
         lane.running = False
-        if fault is Fault.EMPTY and self._committed and not self._left_fragment:
+        if fault is Fault.EMPTY and self._committed and not self._fragment_left:
             # Asked to go on, it had nothing to add: the answer was complete.
-            return [*self._cancel_others(number, "the answer is complete"), *self._settle("stop")]
-        acts: list[Act] = self._abandon(number)
+            return [*self._cancel_others(None, "the answer is complete"), *self._settle("stop")]
         if any(other.running and not other.suspected for other in self._lanes):
-            return acts
+            return []
+        rest = lane.phrases.complete_rest() if self._committed else None
+        acts = [] if rest is None else self._offer(number, rest)
         if self._may_launch():
-            if len(self._lanes) < self._candidates:
+            if self._tried < self._candidates:
                 return [*acts, self._launch(self._rescue_kind(Kind.FAILOVER), now)]
             self._retry_at = Mono(now + self._policy.retry_pause_s)
             return acts
@@ -201,31 +225,28 @@ class Attempts:
         if now >= self._give_up_at():
             return [*self._cancel_others(None, "gave up"), *self._settle("failed")]
         acts: list[Act] = []
-        if now >= self._flush_at():
+        while now >= self._flush_at():
             acts += self._flush()
         if now >= self._launch_at():
             acts += self._suspect(now)
         return acts
 
     def _flush(self) -> list[Act]:
-        """The leader's pending sentence has its full stop, and nothing followed."""
-        number = self._front()
+        """A pending sentence has its full stop, and nothing followed."""
+        number = self._ready()[0]
         rest = self._lanes[number].phrases.complete_rest()
         return [] if rest is None else self._offer(number, rest)
 
     def _suspect(self, now: Mono) -> list[Act]:
         """The lane in front is silent for too long, or failed a while ago: begin another."""
         if now >= self._retry_at:
-            self._retry_at = NEVER
             return [self._launch(self._rescue_kind(Kind.FAILOVER), now)]
         number = self._front()
         lane = self._lanes[number]
         lane.suspected = True
         fault = Fault.STALLED if lane.useful else Fault.SILENT
-        acts: list[Act] = [Suspect(number, fault, now - lane.last)]
-        if number == self._leader:
-            acts += self._abandon(number)
-        return [*acts, self._launch(self._rescue_kind(Kind.HEDGE), now)]
+        suspect = Suspect(number, fault, now - lane.last)
+        return [suspect, self._launch(self._rescue_kind(Kind.HEDGE), now)]
 
     def _launch_at(self) -> Mono:
         """When the silence of the lane in front calls for another attempt."""
@@ -240,9 +261,8 @@ class Attempts:
         return Mono(max(floor, self._drain - self._policy.recovery_q95_s))
 
     def _flush_at(self) -> Mono:
-        lane = self._lanes[self._front()]
-        ready = lane.running and lane.phrases.reads_complete
-        return Mono(lane.last + self._policy.flush_s) if ready else NEVER
+        ready = self._ready()
+        return Mono(self._lanes[ready[0]].last + self._policy.flush_s) if ready else NEVER
 
     def _give_up_at(self) -> Mono:
         useful = max((lane.last for lane in self._lanes if lane.useful), default=self._began)
@@ -252,11 +272,28 @@ class Attempts:
 
     def _alive(self, lane: _Lane, now: Mono) -> None:
         lane.last, lane.useful, lane.suspected = now, True, False
+        self._retry_at = NEVER
+
+    @property
+    def _fragment_left(self) -> bool:
+        """Whether who led last (or began) broke off inside a sentence or a tool call."""
+        lane = self._lanes[self._leader or 0]
+        return bool(lane.phrases.rest or lane.tools)
+
+    @property
+    def _tried(self) -> int:
+        """How many candidates had their turn."""
+        return sum(lane.kind is not Kind.CONTINUE for lane in self._lanes)
 
     def _front(self) -> int:
-        """The lane whose silence matters: the newest one that runs, else the newest."""
-        running = [i for i, lane in enumerate(self._lanes) if lane.running]
-        return running[-1] if running else len(self._lanes) - 1
+        """The lane whose silence matters: the newest that runs well, else that runs, else any."""
+        lanes = enumerate(self._lanes)
+        return max((it.running, not it.suspected, i) for i, it in lanes)[-1]
+
+    def _ready(self) -> list[int]:
+        """The running lanes whose fragment reads as a sentence, the longest wait first."""
+        lanes = [i for i, it in enumerate(self._lanes) if it.running and it.phrases.reads_complete]
+        return sorted(lanes, key=lambda i: self._lanes[i].last)
 
     def _rescue_kind(self, otherwise: Kind) -> Kind:
         return Kind.RESCUE if self._committed else otherwise
@@ -267,22 +304,14 @@ class Attempts:
 
     def _launch(self, kind: Kind, now: Mono, candidate: int | None = None) -> Launch:
         number = len(self._lanes)
-        chosen = number % self._candidates if candidate is None else candidate
+        chosen = self._tried % self._candidates if candidate is None else candidate
+        self._retry_at = NEVER
         gate = RepeatGate(self._committed)
         self._lanes.append(_Lane(chosen, kind, gate, last=now))
         # A step that breaks off inside a tool call is run again from the start: asked to go on
         # after a prefix, models talk instead of calling.
         mid_tool = any(lane.tools for lane in self._lanes)
         return Launch(number, chosen, kind, "" if mid_tool else self.committed)
-
-    def _abandon(self, number: int) -> list[Act]:
-        """The leader failed or fell silent: speak what it completed, forget its fragment."""
-        lane = self._lanes[number]
-        rest = lane.phrases.complete_rest() if self._committed else None
-        acts = [] if rest is None else self._offer(number, rest)
-        if number == self._leader:
-            self._left_fragment = bool(lane.phrases.rest or lane.tools)
-        return acts
 
     def _cancel_others(self, number: int | None, why: str) -> list[Act]:
         acts: list[Act] = []
