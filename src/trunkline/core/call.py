@@ -9,7 +9,8 @@ Rules
  4. Tools run at most once: the key is made of call, turn, step, tool and canonical arguments, never
     of the model's own id for the call, which is new on every attempt.
  5. A tool's result that comes after an interruption still enters the history, in its place.
- 6. Only the first answer to the consent question counts; what is unclear is not consent.
+ 6. Only the first answer to the consent question counts; what is unclear is not consent, and
+    neither is a yes that began before the question, the greeting's last sentence, was heard.
  7. A step that fails is answered by the apology; the second in a row ends the call with it.
  8. An interruption that held no words (a cough) lets the agent go on where it was heard last.
 """
@@ -18,8 +19,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, assert_never
 
+from trunkline.core.history import PENDING, add, cut
+from trunkline.core.phrases import Phrases
 from trunkline.types import (
     CallId,
     Message,
@@ -29,9 +32,6 @@ from trunkline.types import (
     ToolCall,
     ToolResult,
 )
-
-PENDING = '{"status": "pending"}'
-"""What the history says of a tool that has not answered yet."""
 
 Consent = Literal["not_asked", "asked", "granted", "refused"]
 Answer = Literal["yes", "no", "unclear"]
@@ -178,6 +178,7 @@ class Call:
         self._history: list[Message] = []
         self._reply: _Reply | None = None
         self._turn = 0
+        self._late: dict[tuple[int, str], int] = {}  # (turn, tool call) -> place in the history
         self._open_utterances = 0
         self._owes_reply = False
         self._consent: Consent = "not_asked"
@@ -225,6 +226,8 @@ class Call:
                 return self._all_heard(now)
             case Tick():
                 return self._tick(now)
+            case _:
+                assert_never(fact)
 
     # -- the caller ----------------------------------------------------------------------------
 
@@ -241,7 +244,10 @@ class Call:
         reply = self._reply
         if reply is None:
             return []
-        self._history += _cut(reply.entries, f"{reply.heard_before} {heard}".strip())
+        for entry in cut(reply.entries, f"{reply.heard_before} {heard}".strip()):
+            if entry.tool_call_id is not None and entry.content == PENDING:
+                self._late[reply.turn, entry.tool_call_id] = len(self._history)
+            self._history.append(entry)
         self._reply, self._owes_reply = None, True
         return [StopReply(reply.turn, heard)]
 
@@ -261,7 +267,10 @@ class Call:
     def _consider_consent(self, text: str, answer: Answer) -> list[Act]:
         if self._consent != "asked":
             return []
-        self._consent = "granted" if answer == "yes" else "refused"
+        heard = self._history[0].content if self._history else ""
+        before = Phrases().feed(" ".join(self._persona.greeting.split()))
+        asked = len(heard) > len(" ".join(before))
+        self._consent = "granted" if answer == "yes" and asked else "refused"
         return [ConsentIs(self._consent, text)]
 
     def _add_caller(self, text: str) -> None:
@@ -273,11 +282,12 @@ class Call:
         """Answer the caller, or go on where the interruption was."""
         self._turn += 1
         self._reply = _Reply(self._turn)
-        if not self._history or self._history[-1].role != "assistant":
+        if not any(message.role == "user" for message in self._history):
+            self._history.clear()  # the greeting's beginning, if any
+            return self._line(self._reply, self._persona.greeting)
+        if self._history[-1].role != "assistant":
             return self._think(self._reply)
         heard = self._history.pop().content
-        if not any(message.role == "user" for message in self._history):
-            return self._line(self._reply, self._persona.greeting)
         think = replace(self._think(self._reply), heard=heard)
         self._reply.entries.append(Message("assistant", heard))
         self._reply.heard_before = heard
@@ -290,8 +300,9 @@ class Call:
         if reply is None or reply.turn != fact.turn:
             return []
         reply.thinking = False
-        reply.entries.append(Message("assistant", fact.text, fact.tool_calls))
-        if fact.reason == "failed" or not (fact.text or fact.tool_calls):
+        add(reply.entries, fact.text, fact.tool_calls)
+        all_was_heard = reply.heard_before and not reply.step
+        if fact.reason == "failed" or not (fact.text or fact.tool_calls or all_was_heard):
             return [self._apologise(reply)]
         self._failures = 0
         reply.running = list(fact.tool_calls)
@@ -300,10 +311,11 @@ class Call:
     def _answered(self, fact: ToolAnswered) -> list[Act]:
         reply = self._reply
         answer = Message("tool", fact.result.content, tool_call_id=fact.call.id)
+        place = self._late.pop((fact.turn, fact.call.id), None)
+        if place is not None:
+            self._history[place] = answer
+            return []
         if reply is None or reply.turn != fact.turn or fact.call not in reply.running:
-            late = [m.tool_call_id == fact.call.id for m in self._history]
-            if True in late:
-                self._history[late.index(True)] = answer
             return []
         reply.running.remove(fact.call)
         reply.entries.append(answer)
@@ -340,7 +352,7 @@ class Call:
 
     def _line(self, reply: _Reply, text: str) -> SayLine:
         text = " ".join(text.split())  # as its sentences will be joined again
-        reply.entries.append(Message("assistant", text))
+        add(reply.entries, text)
         self._reply = reply
         return SayLine(reply.turn, text)
 
@@ -356,30 +368,7 @@ class Call:
     def _key(self, reply: _Reply, call: ToolCall) -> str:
         try:
             arguments = json.dumps(json.loads(call.arguments), sort_keys=True)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or brackets to the bottom
             arguments = call.arguments
         parts = (self._id, str(reply.turn), str(reply.step), call.name, arguments)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
-
-
-def _cut(entries: Sequence[Message], heard: str) -> list[Message]:
-    """*entries* as the caller knows them: texts cut to *heard*, a prefix of all of them joined."""
-    kept: list[Message] = []
-    answered = {m.tool_call_id for m in entries if m.role == "tool"}
-    for entry in entries:
-        text = entry.content
-        if entry.role == "assistant" and text:
-            text = _prefix(text, heard)
-            heard = heard[len(text) :].lstrip()
-        if text or entry.tool_calls:
-            kept.append(replace(entry, content=text))
-        kept += [
-            Message("tool", PENDING, tool_call_id=call.id)
-            for call in entry.tool_calls
-            if call.id not in answered
-        ]
-    return kept
-
-
-def _prefix(text: str, heard: str) -> str:
-    return text if heard.startswith(text) else heard

@@ -1,0 +1,135 @@
+"""A conversation in words: what the caller and the models do; the acts come back as text."""
+
+from collections.abc import Sequence
+
+from trunkline.core.call import (
+    Act,
+    AllHeard,
+    Answer,
+    Begin,
+    Call,
+    CallerOnset,
+    CallerSaid,
+    CallPolicy,
+    ConsentIs,
+    Fact,
+    HangUp,
+    RunTool,
+    SayLine,
+    StepSettled,
+    StopReply,
+    Think,
+    Tick,
+    ToolAnswered,
+)
+from trunkline.types import CallId, Message, Mono, Persona, Sample, ToolCall, ToolResult
+
+NOTICE = "Hello, this is Ada, an AI. This call is recorded."
+QUESTION = "Is that all right?"
+GREETING = f"{NOTICE} {QUESTION}"
+APOLOGY = "I am sorry, something went wrong."
+POLICY = CallPolicy(call_max_s=600.0, caller_silent_max_s=60.0, steps_max=3, failures_max=2)
+
+
+def persona(*, asks_consent: bool = True) -> Persona:
+    """Who answers."""
+    return Persona("Ada", "en", "Be brief.", GREETING, APOLOGY, asks_consent)
+
+
+def told(act: Act) -> str:
+    """*act* as one line."""
+    match act:
+        case SayLine(turn, text):
+            return f"{turn}: say {text}"
+        case Think(turn, step, _, heard):
+            return f"{turn}.{step}: think" + (f" after {heard!r}" if heard else "")
+        case StopReply(turn, heard):
+            return f"{turn}: stop at {heard!r}"
+        case RunTool(turn, step, call, _):
+            return f"{turn}.{step}: run {call.name}({call.arguments})"
+        case ConsentIs(state, _):
+            return f"consent {state}"
+        case HangUp(reason):
+            return f"hang up: {reason}"
+
+
+def written(messages: Sequence[Message]) -> list[str]:
+    """*messages* as one line each."""
+    lines = []
+    for it in messages:
+        calls = "".join(f" [{call.name} {call.id}]" for call in it.tool_calls)
+        answers = "" if it.tool_call_id is None else f" {it.tool_call_id}"
+        lines.append(f"{it.role}{answers}: {it.content}{calls}")
+    return lines
+
+
+def tool(name: str = "book", arguments: str = "{}", *, id_: str = "call_1") -> ToolCall:
+    """A model's wish to run a tool."""
+    return ToolCall(id_, name, arguments)
+
+
+class Conversation:
+    """One call, begun at second 0."""
+
+    def __init__(self, *, asks_consent: bool = True, policy: CallPolicy = POLICY) -> None:
+        self.machine = Call(CallId("c1"), persona(asks_consent=asks_consent), policy)
+        self.now = 0.0
+        self.acts: list[Act] = []  # those of the last fact
+        self.begun = self.feed(Begin())
+
+    def feed(self, fact: Fact) -> list[str]:
+        """Feed *fact* now."""
+        self.acts = list(self.machine.feed(fact, Mono(self.now)))
+        return [told(act) for act in self.acts]
+
+    def onset(self, heard: str = "") -> list[str]:
+        """The caller begins to speak, having heard *heard* of the reply."""
+        return self.feed(CallerOnset(Sample(0), heard))
+
+    def said(self, text: str, answer: Answer = "unclear") -> list[str]:
+        """The caller has finished."""
+        return self.feed(CallerSaid(text, answer))
+
+    def caller(self, text: str, answer: Answer = "unclear", *, heard: str = "") -> list[str]:
+        """The caller says *text*, from its onset to its end."""
+        return [*self.onset(heard), *self.said(text, answer)]
+
+    def settle(
+        self, turn: int, text: str = "", *calls: ToolCall, reason: str = "stop"
+    ) -> list[str]:
+        """The model step of *turn* is over."""
+        return self.feed(StepSettled(turn, text, reason, calls))
+
+    def answer(
+        self, turn: int, call: ToolCall, content: str = "done", *, ends: bool = False
+    ) -> list[str]:
+        """A tool answers."""
+        result = ToolResult(content, "hang_up" if ends else "go_on")
+        return self.feed(ToolAnswered(turn, call, result))
+
+    def heard(self) -> list[str]:
+        """All was heard."""
+        return self.feed(AllHeard())
+
+    def tick(self, at: float) -> list[str]:
+        """The machine is woken at second *at*."""
+        self.now = at
+        return self.feed(Tick())
+
+    def prompt(self) -> list[str]:
+        """What the model was asked by the last fact, without the system prompt."""
+        think = next(act for act in self.acts if isinstance(act, Think))
+        assert think.messages[0] == Message("system", "Be brief.")
+        return written(think.messages[1:])
+
+    def history(self) -> list[str]:
+        """The conversation as both sides know it."""
+        return written(self.machine.history)
+
+
+def consented() -> Conversation:
+    """A call whose greeting was heard and answered: turn 1 is to be thought."""
+    call = Conversation()
+    call.heard()
+    assert call.caller("yes", "yes") == ["consent granted", "1.0: think"]
+    return call
