@@ -113,5 +113,14 @@ class Step:
         raise AssertionError(f"still busy at {self.now} s after {TICKS_MAX} wake-ups")
 
 
+def speaking(*, candidates: int = 2) -> Step:
+    """A step whose first attempt leads with `One.` at second 1; nothing is queued."""
+    step = Step(candidates)
+    step.hear(0, "One. ", at=0.5)
+    step.now = 1.0
+    step.hear(0, "And", at=1.0)
+    return step
+
+
 def _lines(acts: Sequence[Act]) -> list[str]:
     return [told(act) for act in acts]

@@ -2,8 +2,9 @@
 
 A sentence ends at terminal punctuation that is followed by white space (so `3.50` and `e.g.` stay
 whole), at a line break, or at full-width punctuation. It is known to be complete only once the
-character after the white space is seen, or the stream ends, or nothing has come for a moment:
-the last case is `complete_rest`, which the attempts machine asks for when it has waited.
+character after it is seen, or the stream ends, or nothing has come for a moment: the last case is
+`complete_rest`, which the attempts machine asks for when it has waited. In what pieces the text
+comes changes nothing.
 
 Wart: an abbreviation never ends a sentence, so "at 9 a.m. We" is spoken as one. The other mistake,
 to cut "Dr. Miller" in two, would be heard.
@@ -14,7 +15,7 @@ import re
 LONG_CHARS = 220
 """A sentence longer than this is cut at a clause, else at a word: nobody waits that long."""
 
-_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[”’」]*|\n+")
+_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[”’」]*(?=[^。！？”’」])|\n")
 _TERMINAL = re.compile(r"[.!?…。！？][\"'”’)\]」]*$")
 _CLAUSE = re.compile(r"[,;:–—]\s")
 _NOT_AN_END = re.compile(
@@ -66,6 +67,8 @@ class Phrases:
 def _boundary(text: str) -> int | None:
     """Where the first complete sentence of *text* ends, or None."""
     for match in _END.finditer(text):
+        if match.end() > LONG_CHARS:
+            break
         if match.group().isspace() or not _NOT_AN_END.search(text[: match.end()]):
             return match.end()
     if len(text) <= LONG_CHARS:

@@ -1,0 +1,187 @@
+"""The rules of one call: consent, failures, coughs and bounds (rules 6 to 8)."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.core.calls import (
+    APOLOGY,
+    GREETING,
+    NOTICE,
+    POLICY,
+    Conversation,
+    consented,
+    tool,
+)
+from trunkline.core.call import Answer, Begin
+from trunkline.types import Mono
+
+ASSISTANT = f"assistant: {GREETING}"
+
+
+# -- rule 6: consent -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"), [("yes", "granted"), ("no", "refused"), ("unclear", "refused")]
+)
+def test_the_first_answer_decides(answer: Answer, state: str) -> None:
+    """A yes is a yes; a later one to another question is not asked for."""
+    call = Conversation()
+    call.heard()
+    assert call.caller("words", answer) == [f"consent {state}", "1.0: think"]
+    assert call.caller("yes", "yes") == ["1: stop at ''", "2.0: think"]
+
+
+def test_a_cough_is_no_answer() -> None:
+    """The question is still open."""
+    call = Conversation()
+    call.heard()
+    assert call.caller("", "unclear") == []
+    assert call.caller("yes", "yes")[0] == "consent granted"
+
+
+@pytest.mark.parametrize(
+    ("heard", "state"),
+    [("", "refused"), ("Hello,", "refused"), (NOTICE, "refused"), (f"{NOTICE} Is", "granted")],
+)
+def test_a_yes_before_the_question_is_no_consent(heard: str, state: str) -> None:
+    """Regression: "Yes?" over the first word of the greeting opened the recording."""
+    call = Conversation()
+    assert call.caller("yes", "yes", heard=heard)[1] == f"consent {state}"
+
+
+def test_who_does_not_ask_gets_no_consent() -> None:
+    """No question, no state."""
+    call = Conversation(asks_consent=False)
+    assert call.begun == [f"0: say {GREETING}"]
+    call.heard()
+    assert call.caller("yes", "yes") == ["1.0: think"]
+
+
+# -- rule 7: steps that fail -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "reason"), [("", "failed"), ("Well.", "failed"), ("", "stop")])
+def test_a_step_that_fails_is_answered_by_the_apology(text: str, reason: str) -> None:
+    """One message, no empty one; the second in a row ends the call once it was heard."""
+    call = consented()
+    assert call.settle(1, text, reason=reason) == [f"1: say {APOLOGY}"]
+    assert call.heard() == []
+    assert call.history()[-1] == f"assistant: {f'{text} {APOLOGY}'.strip()}"
+    call.caller("hello?")
+    assert call.settle(2, reason="failed") == [f"2: say {APOLOGY}"]
+    assert call.heard() == ["hang up: the agent said goodbye"]
+
+
+def test_a_step_that_succeeds_forgives_the_failure_before() -> None:
+    """In a row means in a row."""
+    call = consented()
+    call.settle(1, reason="failed")
+    call.caller("hello?")
+    call.settle(2, "Here I am.")
+    call.caller("fine")
+    call.settle(3, reason="failed")
+    assert call.heard() == []
+
+
+def test_a_reply_of_too_many_steps_is_ended_with_the_apology() -> None:
+    """A model that only calls tools is stopped."""
+    call = consented()
+    for step in range(POLICY.steps_max):
+        assert call.settle(1, "", tool()) == [f"1.{step}: run book({{}})"]
+        acts = call.answer(1, tool())
+        last = step == POLICY.steps_max - 1
+        assert acts == ([f"1: say {APOLOGY}"] if last else [f"1.{step + 1}: think"])
+
+
+# -- rule 8: an interruption without words ---------------------------------------------------------
+
+
+def test_after_a_cough_the_agent_goes_on_where_it_was_heard_last() -> None:
+    """What was heard is no message but the beginning of the answer; in the end it is one."""
+    call = consented()
+    call.settle(1, "We open at nine. We close at five.")
+    assert call.caller("", heard="We open at nine.")[-1] == "2.0: think after 'We open at nine.'"
+    assert call.prompt() == [ASSISTANT, "user: yes"]
+    call.settle(2, "We close at five.")
+    call.heard()
+    assert call.history()[-1] == "assistant: We open at nine. We close at five."
+
+
+def test_a_cough_after_a_cough_goes_on_after_both() -> None:
+    """Regression: the second time only the part since the first cough counted as heard."""
+    call = consented()
+    call.caller("", heard="We open at nine.")
+    assert call.caller("", heard="We close")[-1] == "3.0: think after 'We open at nine. We close'"
+    assert call.prompt() == [ASSISTANT, "user: yes"]
+    assert call.caller("stop")[-1] == "4.0: think"
+    assert call.prompt()[2:] == ["assistant: We open at nine. We close", "user: stop"]
+
+
+def test_a_cough_when_all_was_heard_is_no_failure() -> None:
+    """Regression: the model had nothing to add, and the caller heard an apology for it."""
+    call = consented()
+    call.settle(1, "We open at nine.")
+    call.caller("", heard="We open at nine.")
+    assert call.settle(2) == []
+    assert call.heard() == []
+    assert call.history()[-1] == "assistant: We open at nine."
+
+
+def test_a_cough_does_not_excuse_a_later_step() -> None:
+    """After a tool the model has to say something."""
+    call = consented()
+    call.caller("", heard="One moment.")
+    call.settle(2, "", tool())
+    call.answer(2, tool())
+    assert call.settle(2) == [f"2: say {APOLOGY}"]
+
+
+def test_a_cough_after_a_tool_lets_the_model_go_on_with_the_result() -> None:
+    """Nothing of the next step was heard: it is simply asked again."""
+    call = consented()
+    call.settle(1, "One moment.", tool())
+    call.answer(1, tool(), "ok")
+    assert call.caller("", heard="One moment.")[-1] == "2.0: think"
+    assert call.prompt()[-1] == "tool call_1: ok"
+
+
+@pytest.mark.parametrize("heard", ["", "Hello, this"])
+def test_a_cough_into_the_greeting_lets_it_be_said_again(heard: str) -> None:
+    """Regression for `heard=""`: the greeting, with its notice and its question, never came."""
+    call = Conversation()
+    assert call.caller("", heard=heard)[-1] == f"1: say {GREETING}"
+    assert call.machine.awaits_playout
+    call.heard()
+    assert call.history() == [ASSISTANT]
+    assert call.caller("yes", "yes")[0] == "consent granted"
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+def test_a_caller_who_says_nothing_is_hung_up_on() -> None:
+    """From the last thing that was heard or said; not while anybody speaks."""
+    call = Conversation()
+    assert call.machine.deadline() == Mono(600.0)
+    call.now = 10.0
+    call.heard()
+    assert call.machine.deadline() == Mono(70.0)
+    assert call.tick(69.9) == []
+    call.onset()
+    assert call.machine.deadline() == Mono(600.0)
+    call.said("")
+    assert call.machine.deadline() == Mono(69.9 + 60.0)
+    assert call.tick(69.9 + 60.0) == ["hang up: the caller is silent"]
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_call_is_not_endless(busy: bool) -> None:
+    """At its limit it ends, in the middle of a reply too."""
+    call = Conversation(policy=replace(POLICY, call_max_s=30.0))
+    if not busy:
+        call.heard()
+    assert call.tick(29.9) == []
+    assert call.tick(30.0) == ["hang up: the call reached its limit"]
+    assert call.feed(Begin()) == []

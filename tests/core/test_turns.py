@@ -1,0 +1,94 @@
+"""When the caller speaks and when the caller has finished."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.core.turns import EndOfSpeech, Onset, TurnPolicy, Turns, Window
+from trunkline.types import SAMPLE_RATE, Mono, Sample
+
+WINDOW = 256
+POLICY = TurnPolicy(
+    onset_probability=0.5,
+    stay_probability=0.35,
+    onset_windows=3,
+    hangover_s=5 * WINDOW / SAMPLE_RATE,
+    utterance_max_s=20 * WINDOW / SAMPLE_RATE,
+)
+LEVELS = {"#": 0.9, "+": 0.5, "~": 0.4, "-": 0.35, "_": 0.34, ".": 0.0}
+
+
+def hear(windows: str, turns: Turns | None = None) -> list[tuple[str, float]]:
+    """What comes of *windows*, one character each; positions in windows."""
+    machine = turns or Turns(POLICY)
+    found: list[tuple[str, float]] = []
+    for i, level in enumerate(windows):
+        window = Window(LEVELS[level], Sample(i * WINDOW), Sample((i + 1) * WINDOW))
+        for fact in machine.feed(window, Mono(0.0)):
+            match fact:
+                case Onset(at):
+                    found.append(("onset", at / WINDOW))
+                case EndOfSpeech(at, known_at):
+                    found += [("end", at / WINDOW), ("known", known_at / WINDOW)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("windows", "found"),
+    [
+        ("", []),
+        ("......", []),
+        ("##.##.##.", []),  # clicks
+        ("..###", [("onset", 2)]),  # known after three windows, dated back to the first
+        ("..+++", [("onset", 2)]),
+        ("..~~~~", []),  # what keeps an utterance open does not open one
+        ("###.....", [("onset", 0), ("end", 3), ("known", 8)]),
+        ("###....", [("onset", 0)]),
+        ("###____#....", [("onset", 0)]),  # a pause inside a sentence
+        ("###----.....", [("onset", 0), ("end", 7), ("known", 12)]),
+        ("###_____", [("onset", 0), ("end", 3), ("known", 8)]),
+        ("#" * 20, [("onset", 0), ("end", 20), ("known", 20)]),
+        ("#" * 22, [("onset", 0), ("end", 20), ("known", 20)]),
+        ("#" * 23, [("onset", 0), ("end", 20), ("known", 20), ("onset", 20)]),
+        ("###.....##.###", [("onset", 0), ("end", 3), ("known", 8), ("onset", 11)]),
+    ],
+)
+def test_onsets_and_ends(windows: str, found: list[tuple[str, float]]) -> None:
+    """Hysteresis, hangover and the bound of an utterance, to the window."""
+    assert hear(windows) == found
+
+
+def test_it_knows_whether_somebody_speaks_and_waits_for_no_clock() -> None:
+    """Silence arrives as windows."""
+    for windows, speaking in [("", False), ("##", False), ("###", True), ("###.....", False)]:
+        turns = Turns(POLICY)
+        hear(windows, turns)
+        assert turns.speaking is speaking
+        assert turns.deadline() is None
+
+
+@given(st.lists(st.floats(0, 1), max_size=120), st.lists(st.integers(1, 900), min_size=120))
+def test_utterances_alternate_and_are_bounded(
+    probabilities: Sequence[float], lengths: Sequence[int]
+) -> None:
+    """Onset, end, onset ...: in order, none longer than the bound and the window that shows it."""
+    turns, at = Turns(POLICY), 0
+    facts: list[Onset | EndOfSpeech] = []
+    for probability, length in zip(probabilities, lengths, strict=False):
+        fresh = turns.feed(Window(probability, Sample(at), Sample(at + length)), Mono(0.0))
+        at += length
+        assert len(fresh) <= 1
+        facts += fresh
+        assert turns.speaking == bool(facts and isinstance(facts[-1], Onset))
+    for before, after in pairwise(facts):
+        match before, after:
+            case Onset(began), EndOfSpeech(ended, known_at):
+                assert began < ended <= known_at <= at
+                assert (known_at - began) / SAMPLE_RATE < POLICY.utterance_max_s + 900 / SAMPLE_RATE
+            case EndOfSpeech(ended, known_at), Onset(began):
+                assert ended <= known_at <= began
+            case _:
+                raise AssertionError(f"{before} is followed by {after}")
