@@ -1,17 +1,13 @@
-"""Embedded speech with its real engines, in processes of their own.
+"""Embedded speech with its real engines: what is heard and said, and how soon.
 
 pytest trials/test_embedded_speech.py -s     # prints what it measured
 """
 
 import asyncio
 import itertools
-import os
-import signal
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,56 +16,21 @@ import pytest
 import soundfile
 import yaml
 
-from trunkline.contracts import Context
-from trunkline.errors import EndpointError, Fault, InputError
+from trials.embedded_rig import CONTEXT, endpoint, timed
+from trunkline.errors import EndpointError, Fault
 from trunkline.media.g711 import mulaw_decode, mulaw_encode
-from trunkline.providers.embedded.child import Child
-from trunkline.providers.embedded.child_pool import ChildPool
 from trunkline.providers.embedded.espeak import CALLER_VOICE, EspeakTts
-from trunkline.providers.embedded.framing import Kind
 from trunkline.providers.embedded.pocketsphinx import PocketsphinxStt
-from trunkline.types import (
-    STT,
-    TTS,
-    AudioFrame,
-    CallId,
-    DataClass,
-    Endpoint,
-    Phrase,
-    Sample,
-    Speech,
-    StageName,
-    Transcript,
-    Where,
-    Zone,
-)
+from trunkline.types import STT, TTS, AudioFrame, Phrase, Sample, Speech, Transcript
 
-CONTEXT = Context(Where(CallId("call")), DataClass.AUDIO)
-HERE = Zone("here", "self_hosted", "x", "eu", "us", "none", False, False, frozenset(DataClass))
 CLIPS = Path(str(files("trunkline").joinpath("console/clips")))
 TEXTS: dict[str, str] = yaml.safe_load((CLIPS / "clips.yaml").read_text())
 DEMO = ("consent_yes", "book", "when", "time", "name", "bring", "bye")
-ESPEAK = "trunkline.providers.embedded.espeak_child"
-VOICE = {"voice": "en-us", "rate": 160, "pitch": 50, "loudness_dbfs": -20.0}
 SENTENCES = (
     "Thanks for calling Bright Smile Dental, this is an AI assistant.",
     "Your appointment is on Tuesday, March 3rd at 9:30; it costs $120.",
     "She sells six sea shells!",
 )
-
-
-def endpoint(stage: StageName) -> Endpoint:
-    return Endpoint("local", stage, "embedded", "engine", HERE, "this machine")
-
-
-def timed(test: Callable[[], Awaitable[None]]) -> None:
-    """Run *test* on a real loop, for 60 s at most."""
-
-    async def main() -> None:
-        async with asyncio.timeout(60):
-            await test()
-
-    asyncio.run(main())
 
 
 async def phrases(*texts: str) -> AsyncIterator[Phrase]:
@@ -120,22 +81,6 @@ def errors(said: str, heard: str) -> int:
         for j, b in enumerate(heard.split(), 1):
             row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (a != b)))
     return row[-1]
-
-
-def alive(pid: int) -> bool:
-    """Whether process *pid* runs (a zombie does not)."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-async def gone(pid: int) -> None:
-    """Wait until process *pid* has ended, 5 s at most."""
-    async with asyncio.timeout(5):
-        while alive(pid):  # noqa: ASYNC110  # another process's child: there is no event for it
-            await asyncio.sleep(0.01)
 
 
 def test_the_callers_clips_are_understood_over_the_phone() -> None:
@@ -266,116 +211,6 @@ def test_many_calls_speak_at_once() -> None:
         await tts.close()
 
     timed(test)
-
-
-def test_a_crash_is_told_and_the_next_use_has_a_new_process() -> None:
-    """The first restart is free; a process that keeps dying is left alone for a while."""
-
-    async def test() -> None:
-        child = Child("local", ESPEAK, VOICE)
-        await child.start()
-        first = child.pid
-        assert first is not None
-        async with child.exchange() as exchange:
-            os.kill(first, signal.SIGSEGV)
-            await gone(first)
-            exchange.send(Kind.TEXT, b"hello")
-            with pytest.raises(EndpointError) as caught:
-                await exchange.receive()
-        assert caught.value.fault is Fault.CUT
-        assert "status -11" in caught.value.detail
-        async with child.exchange() as exchange:
-            assert child.pid not in {None, first}
-            exchange.send(Kind.TEXT, b"hello")
-            assert len(await exchange.receive()) > 4_000
-        await child.close()
-        assert child.pid is None
-
-    timed(test)
-
-
-def test_a_process_that_cannot_start_backs_off_and_shows_its_stderr() -> None:
-    """The operator sees the reason; the router is told when to come back."""
-
-    async def test() -> None:
-        child = Child("local", "trunkline.providers.embedded.no_such_module", {})
-        for _ in range(2):
-            with pytest.raises(EndpointError, match="no_such_module") as caught:
-                await child.start()
-            assert caught.value.fault is Fault.CUT
-        with pytest.raises(EndpointError, match="failed 2 times") as caught:
-            await child.start()
-        assert caught.value.fault is Fault.UNAVAILABLE
-        assert caught.value.retry_after_s is not None
-        assert 0 < caught.value.retry_after_s <= 0.5
-
-    timed(test)
-
-
-def test_an_abandoned_exchange_does_not_answer_the_next_one() -> None:
-    """A caller barges in while a long phrase is made: the next phrase is the next phrase."""
-
-    async def test() -> None:
-        pool = ChildPool("local", [Child("local", ESPEAK, VOICE)], waiting=4, wait_s=5.0)
-        async with pool.exchange() as exchange:
-            exchange.send(Kind.TEXT, b"hello")
-            hello = await exchange.receive()
-        async with pool.exchange() as exchange:
-            exchange.send(Kind.TEXT, b"a very long story " * 90)
-        async with pool.exchange() as exchange:
-            exchange.send(Kind.TEXT, b"hello")
-            assert await exchange.receive() == hello
-        await pool.close()
-
-    timed(test)
-
-
-def test_what_the_engine_refuses_is_an_error_of_the_operator(tmp_path: Path) -> None:
-    """A wrong voice and an unknown word are told at the start, with what to do."""
-
-    async def test() -> None:
-        with pytest.raises(InputError, match=r"no voice 'nobody'. Try en-us"):
-            await EspeakTts(endpoint(TTS), {"voice": "nobody"}).start()
-        path = tmp_path / "phrases.yaml"
-        path.write_text("{rules: [{say: zzyx}]}")
-        options = {"phrases": str(path), "cache_dir": str(tmp_path / "cache")}
-        with pytest.raises(InputError, match="no pronunciation for zzyx"):
-            await PocketsphinxStt(endpoint(STT), options).start()
-
-    timed(test)
-
-
-def test_no_process_outlives_its_worker() -> None:
-    """Killed without a chance to clean up, in a busy moment or an idle one."""
-    worker = subprocess.Popen(
-        [sys.executable, "-c", _WORKER],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent,
-    )
-    assert worker.stdout is not None
-    pids = [int(pid) for pid in worker.stdout.readline().split()]
-    assert len(pids) == 1
-    assert all(alive(pid) for pid in pids)
-    worker.kill()
-    worker.wait()
-    worker.stdout.close()
-    for pid in pids:
-        asyncio.run(gone(pid))
-
-
-_WORKER = f"""
-import asyncio
-from trunkline.providers.embedded.child import Child
-
-async def main():
-    child = Child("local", {ESPEAK!r}, {VOICE!r})
-    await child.start()
-    print(child.pid, flush=True)
-    await asyncio.sleep(60)
-
-asyncio.run(main())
-"""
 
 
 def test_utterances_share_the_decoders_and_the_rest_is_pushed_back() -> None:

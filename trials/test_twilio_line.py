@@ -1,69 +1,20 @@
-"""Both ends of the Twilio line over real sockets, in real time."""
+"""Both ends of the Twilio line over real sockets, in real time: what is said and heard.
+
+Who may call is in `test_twilio_line_admission`, how calls end in `test_twilio_line_endings`.
+"""
 
 import asyncio
-import base64
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
-import aiohttp
 import numpy as np
 import pytest
-import yarl
 from aiohttp import web
 from numpy.typing import NDArray
-from twilio.request_validator import (  # type: ignore[import-untyped]  # ships no types
-    RequestValidator,
-)
 
-from trunkline.contracts import Carrier, MarkPlayed, Media, Stopped
-from trunkline.errors import CarrierLost
-from trunkline.media.g711 import mulaw_encode
+from trials.twilio_line_rig import ASK, AUTH, echo, loud, serving, tone, webhook
+from trunkline.contracts import Carrier, MarkPlayed, Media
 from trunkline.telephony.caller import CallResult, place_call
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step, Wait
 from trunkline.telephony.server import TelephonyConfig, TelephonyServer
-from trunkline.telephony.twiml import Stream, parse_twiml
-
-AUTH = "a made-up auth token"
-OnCall = Callable[[Carrier], Awaitable[None]]
-
-
-def tone(seconds: float, hertz: float = 440.0) -> bytes:
-    """A sine in mu-law."""
-    n = np.arange(round(8_000 * seconds))
-    return mulaw_encode((8_000 * np.sin(2 * np.pi * hertz * n / 8_000)).astype(np.int16))
-
-
-def loud(side: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Which 20 ms frames of one side of a tape are audible."""
-    frames = side[: len(side) // 160 * 160].reshape(-1, 160).astype(float)
-    return np.asarray(np.sqrt((frames**2).mean(axis=1)) > 1_000)
-
-
-@asynccontextmanager
-async def serving(on_call: OnCall, **settings: object) -> AsyncIterator[TelephonyServer]:
-    """A server on a free port."""
-    server = TelephonyServer(TelephonyConfig(port=0, **settings), on_call)  # type: ignore[arg-type]  # a trial's settings
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.close()
-
-
-def webhook(server: TelephonyServer) -> str:
-    return f"http://127.0.0.1:{server.port}/twilio/voice"
-
-
-async def echo(carrier: Carrier) -> None:
-    """Send the caller's audio back."""
-    async for event in carrier.events():
-        if isinstance(event, Media):
-            carrier.play(event.mulaw)
-
-
-# The pause: what is said while the stream is still being dialled reaches nobody.
-ASK = CallScript((Step(Wait(0.3)), Step(Speak(tone(1.0)), label="tone"), Step(Wait(0.5))))
 
 
 def report(name: str, late_s: NDArray[np.float64]) -> None:
@@ -205,211 +156,6 @@ def test_the_caller_barges_in_and_waits_for_answers() -> None:
     assert result.times("step_start", "answer")[0] > result.times("step_end", "barge in")[0] + 1.0
 
 
-@pytest.mark.parametrize("token", [None, "the wrong one"])
-def test_a_wrong_signature_is_refused_before_anything_else(token: str | None) -> None:
-    """Webhook and socket refuse who cannot sign, and a signed socket still needs a ticket."""
-
-    async def main() -> None:
-        async with serving(echo, auth_token=AUTH) as server:
-            with pytest.raises(CarrierLost, match="HTTP 403"):
-                await place_call(webhook(server), ASK, auth_token=token)
-            stream = f"ws://127.0.0.1:{server.port}/twilio/media"
-            with pytest.raises(CarrierLost, match="403"):
-                await place_call(stream, ASK, auth_token=token)
-            ticketless = await place_call(stream, ASK, auth_token=AUTH)
-            assert ticketless.ended == "agent_closed"
-            assert "1008" in ticketless.events[-2].detail
-
-    asyncio.run(main())
-
-
-START = {"streamSid": "MZ1", "callSid": "CA1"}
-
-
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        (json.dumps({"event": "start", "streamSid": "MZ1", "start": START}), 1002),
-        (json.dumps({"event": "mark", "mark": {"name": "x" * 40_000}}), 1009),
-        ('{"event": "media", "media": {"payload": "not base64!"}}', 1002),
-        ("{", 1002),
-    ],
-    ids=["second start", "oversized", "not base64", "not JSON"],
-)
-def test_a_broken_peer_is_disconnected_with_a_code(message: str, code: int) -> None:
-    """After a proper start, one bad message ends the leg, and the agent is told why."""
-    stopped: list[str] = []
-
-    async def agent(carrier: Carrier) -> None:
-        stopped.extend([e.reason async for e in carrier.events() if isinstance(e, Stopped)])
-
-    async def main() -> int | None:
-        async with serving(agent) as server, aiohttp.ClientSession() as session:
-            url = f"ws://127.0.0.1:{server.port}/twilio/media"
-            async with session.ws_connect(url) as ws:
-                await ws.send_json({"event": "connected", "protocol": "Call", "version": "1.0.0"})
-                await ws.send_json({"event": "start", "streamSid": "MZ1", "start": START})
-                await ws.send_str(message)
-                async with asyncio.timeout(3):
-                    await ws.receive()
-                return ws.close_code
-
-    assert asyncio.run(main()) == code
-    assert len(stopped) == 1
-    assert stopped[0].startswith("the carrier broke the protocol")
-
-
-def test_a_caller_who_vanishes_is_noticed() -> None:
-    """A connection that is cut is noticed at once, one that falls silent after the idle limit."""
-    stopped: list[tuple[str, float]] = []
-
-    async def agent(carrier: Carrier) -> None:
-        reasons = [e.reason async for e in carrier.events() if isinstance(e, Stopped)]
-        stopped.append((reasons[0], asyncio.get_running_loop().time()))
-
-    async def main() -> list[float]:
-        loop = asyncio.get_running_loop()
-        gone = []
-        frame = base64.b64encode(b"\xff" * 160).decode()
-        async with serving(agent, idle_s=1.0) as server:
-            for silent in (False, True):
-                async with aiohttp.ClientSession() as session:
-                    ws = await session.ws_connect(f"ws://127.0.0.1:{server.port}/twilio/media")
-                    await ws.send_json({"event": "connected"})
-                    await ws.send_json({"event": "start", "streamSid": "MZ1", "start": START})
-                    await ws.send_json({"event": "media", "media": {"payload": frame}})
-                    await asyncio.sleep(0.1)
-                    gone.append(loop.time())
-                    if silent:
-                        await asyncio.sleep(1.5)
-                    else:
-                        assert ws._conn is not None  # a cut cable sends no close frame
-                        assert ws._conn.transport is not None
-                        ws._conn.transport.abort()
-                await asyncio.sleep(0.1)
-        return gone
-
-    gone = asyncio.run(main())
-    after = [at - left for (_, at), left in zip(stopped, gone, strict=True)]
-    print(f"noticed: cut after {after[0] * 1_000:.0f} ms, silence after {after[1]:.2f} s")
-    assert after[0] < 0.1
-    assert 0.8 < after[1] < 1.2
-    assert [reason.split(" (")[0] for reason, _ in stopped] == [
-        "the carrier closed the socket",
-        "no audio came from the carrier for 1 s",
-    ]
-
-
-def test_a_peer_that_does_not_read_loses_the_leg() -> None:
-    """Half a megabyte waits for a stuck peer, and no more: then `play` raises and the leg ends."""
-    outcome: list[str] = []
-
-    async def agent(carrier: Carrier) -> None:
-        try:
-            while True:
-                carrier.play(tone(1.0))
-                await asyncio.sleep(0.001)
-        except CarrierLost as lost:
-            outcome.append(str(lost))
-        outcome.extend([e.reason async for e in carrier.events() if isinstance(e, Stopped)])
-
-    async def main() -> None:
-        async with serving(agent) as server:
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            key = base64.b64encode(b"0123456789abcdef").decode()
-            writer.write(
-                f"GET /twilio/media HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-                f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
-            )
-            await reader.readuntil(b"\r\n\r\n")
-            for text in (
-                b'{"event":"connected"}',
-                b'{"event":"start","start":{"streamSid":"MZ1","callSid":"CA1"}}',
-            ):
-                writer.write(bytes([0x81, 0x80 | len(text)]) + b"\0\0\0\0" + text)  # mask of zeros
-            await writer.drain()
-            async with asyncio.timeout(20):
-                while len(outcome) < 2:  # noqa: ASYNC110  # a trial polls its outcome
-                    await asyncio.sleep(0.05)
-            writer.close()
-
-    asyncio.run(main())
-    assert "not reading" in outcome[0]
-    assert outcome[1] == outcome[0]
-
-
-def test_more_calls_than_allowed_hear_that_the_lines_are_busy() -> None:
-    """The webhook answers the second call with a sentence, the socket with code 1013."""
-
-    async def main() -> tuple[CallResult, CallResult, CallResult]:
-        async with serving(echo, calls_max=1) as server, asyncio.TaskGroup() as group:
-            first = group.create_task(place_call(webhook(server), ASK))
-            await asyncio.sleep(0.5)
-            second = await place_call(webhook(server), ASK)
-            third = await place_call(f"ws://127.0.0.1:{server.port}/twilio/media", ASK)
-            await first
-        return first.result(), second, third
-
-    first, second, third = asyncio.run(main())
-    assert first.ended == "hang_up"
-    assert second.ended == "no_stream"
-    assert second.times("say", "All our lines are busy. Please call again in a few minutes.")
-    assert any("1013" in event.detail for event in third.events)
-
-
-def test_closing_the_server_drains_then_hangs_up() -> None:
-    """A call that ends within the drain time ends by itself; a longer one is hung up."""
-
-    async def main() -> list[str]:
-        endings: list[str] = []
-        for drain_s in (3.0, 0.2):
-            server = TelephonyServer(TelephonyConfig(port=0), echo)
-            await server.start()
-            async with asyncio.TaskGroup() as group:
-                call = group.create_task(place_call(webhook(server), ASK))
-                await asyncio.sleep(0.5)
-                await server.close(drain_s)
-            endings.append(call.result().ended)
-        return endings
-
-    assert asyncio.run(main()) == ["hang_up", "agent_closed"]
-
-
-def test_a_proxied_webhook_is_checked_against_its_public_url() -> None:
-    """Signed as Twilio does it, for the address that Twilio knows; GET, POST and a huge form."""
-    public, official = "https://phone.example.com/eu", RequestValidator(AUTH)
-    form = {"CallSid": "CA1", "From": "sip:a&b@example.com"}
-
-    async def main() -> tuple[bytes, bytes, int]:
-        async with (
-            serving(echo, auth_token=AUTH, public_url=public) as server,
-            aiohttp.ClientSession() as session,
-        ):
-            signed = official.compute_signature(public + "/twilio/voice", form)
-            headers = {"X-Twilio-Signature": signed}
-            async with session.post(webhook(server), data=form, headers=headers) as response:
-                posted = await response.read()
-            query = "?CallSid=CA1&From=%2B12025550123"
-            signed = official.compute_signature(public + "/twilio/voice" + query, {})
-            headers = {"X-Twilio-Signature": signed}
-            url = yarl.URL(webhook(server) + query, encoded=True)
-            async with session.get(url, headers=headers) as response:
-                got = await response.read()
-            huge = form | {"x": "y" * 100_000}
-            async with session.post(webhook(server), data=huge) as response:
-                return posted, got, response.status
-
-    posted, got, status = asyncio.run(main())
-    for document in (posted, got):
-        (verb,) = parse_twiml(document)
-        assert isinstance(verb, Stream)
-        assert verb.url == "wss://phone.example.com/eu/twilio/media"
-        assert verb.parameters["trunkline_ticket"]
-    assert b"sip:a&amp;b@example.com" in posted
-    assert status == 413
-
-
 def test_after_the_stream_the_next_verbs_run_on_the_same_tape() -> None:
     """An agent hangs up, the document sends the call on, and a second agent is heard."""
     said: list[str] = []
@@ -451,24 +197,3 @@ def test_after_the_stream_the_next_verbs_run_on_the_same_tape() -> None:
     begun = result.times("stream")
     assert begun[1] - begun[0] == pytest.approx(1.5, abs=0.15)
     assert int(loud(result.tape[:, 1]).sum()) == 50
-
-
-def test_a_failing_agent_costs_its_own_call_only(caplog: pytest.LogCaptureFixture) -> None:
-    """The caller sees code 1011, the log the error, and the next call is answered."""
-    calls: list[int] = []
-
-    async def agent(carrier: Carrier) -> None:
-        calls.append(1)
-        if len(calls) == 1:
-            raise LookupError("a bug of the agent")
-        await echo(carrier)
-
-    async def main() -> tuple[CallResult, CallResult]:
-        async with serving(agent) as server:
-            return await place_call(webhook(server), ASK), await place_call(webhook(server), ASK)
-
-    failed, fine = asyncio.run(main())
-    assert failed.ended == "agent_closed"
-    assert "1011" in failed.events[-2].detail
-    assert "a bug of the agent" in caplog.text
-    assert fine.ended == "hang_up"
