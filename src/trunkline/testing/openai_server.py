@@ -41,6 +41,7 @@ from types import TracebackType
 from typing import cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from trunkline.errors import InputError
 from trunkline.providers.embedded.chat import ChatModel
@@ -107,7 +108,8 @@ class OpenAIServer:
         self._count = 0
         self._records: deque[RequestRecord] = deque(maxlen=_KEPT_REQUESTS)
         self._stack = AsyncExitStack()
-        app = web.Application()
+        self._at_work: set[asyncio.BaseTransport | None] = set()
+        app = web.Application(middlewares=[self._watched])
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
@@ -161,11 +163,8 @@ class OpenAIServer:
 
     async def _refuse_if_due(self) -> None:
         """Close the listener if the next request is one that nobody is to hear."""
-        due = [
-            fault
-            for fault in self._faults
-            if fault.kind is FaultKind.REFUSE and fault.strikes(self._count + 1, "")
-        ]
+        refusals = (fault for fault in self._faults if fault.kind is FaultKind.REFUSE)
+        due = [fault for fault in refusals if fault.strikes(self._count + 1, "")]
         if not due or self._site is None:
             return
         self._faults = tuple(fault for fault in self._faults if fault is not due[0])
@@ -174,11 +173,22 @@ class OpenAIServer:
         self._site = None
         # A client's pooled connection would get past a closed listener; those at work end first.
         for connection in self._runner.server.connections if self._runner.server else ():
+            if connection.transport not in self._at_work:
+                connection.force_close()  # close() would leave an idle one open, and unread
             connection.close()
         if due[0].hold_s is not None:
             # No TaskGroup: around the caller's block it would wrap the caller's own errors.
             task = asyncio.get_running_loop().create_task(self._reopen(due[0].hold_s))
             self._stack.callback(task.cancel)
+
+    @web.middleware
+    async def _watched(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        transport = request.transport
+        self._at_work.add(transport)
+        try:
+            return await handler(request)
+        finally:
+            self._at_work.discard(transport)
 
     async def _close_if_refusing(self, _: web.Request, response: web.StreamResponse) -> None:
         if self._site is None:
