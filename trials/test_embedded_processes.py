@@ -38,6 +38,7 @@ async def gone(pid: int) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.ci
 def test_a_crash_is_told_and_the_next_use_has_a_new_process() -> None:
     """The first restart is free; a process that keeps dying is left alone for a while."""
 

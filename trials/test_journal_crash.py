@@ -136,6 +136,27 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     assert salvaged > KILLS
 
 
+@pytest.mark.ci
+def test_five_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """Kills at seeded amounts of work, not of time: a busy machine is asked for as much."""
+    draw = random.Random(5)  # noqa: S311  # a seed, not a secret
+    salvaged = 0
+    for number in range(5):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        lines = draw.randrange(20, 300)
+        with writer(directory) as process:
+            deadline = time.monotonic() + 30
+            while (directory / "acknowledged").read_bytes().count(b"\n") <= lines:
+                assert time.monotonic() < deadline, "the writer hangs"
+                time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert sum(acknowledged(directory).values()) > 0
+        salvaged += check(directory)[1]
+    assert salvaged > 0, "no kill hit a call that was up"
+
+
 def test_a_directory_survives_one_kill_after_another(tmp_path: Path) -> None:
     """The writer itself recovers what the one before it left, and dies again."""
     draw = random.Random(7)  # noqa: S311  # a seed, not a secret

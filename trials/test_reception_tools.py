@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from trunkline.agent.calendar import Calendar
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.agent.tools import ReceptionTools, open_tools
@@ -88,6 +90,7 @@ def test_one_key_books_once_among_threads(tmp_path: Path) -> None:
     assert names(tmp_path) == ["Ann Lee"]
 
 
+@pytest.mark.ci
 def test_workers_never_give_one_slot_away_twice(tmp_path: Path) -> None:
     """Four processes race for six slots: each is given to exactly one of them."""
     workers = [start(tmp_path, f"Worker {chr(65 + n)}") for n in range(WORKERS)]

@@ -15,6 +15,7 @@ from trunkline.telephony.caller import CallResult, place_call
 from trunkline.telephony.twiml import Stream, parse_twiml
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("token", [None, "the wrong one"])
 def test_a_wrong_signature_is_refused_before_anything_else(token: str | None) -> None:
     """Webhook and socket refuse who cannot sign, and a signed socket still needs a ticket."""
