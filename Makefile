@@ -24,7 +24,7 @@ LOCK := $(UV) pip compile --universal --fork-strategy fewest --python-version 3.
 
 .PHONY: demo test check fix bench soak lock clean help
 
-demo: .venv/.runtime  ## Talk to the receptionist in the browser, without keys (ARGS="--help" for more)
+demo: .venv/.runtime  ## Place a real phone call and freeze its model; no keys (ARGS="--help" for more)
 	@$(BIN)/trunkline demo $(ARGS)
 
 test: .venv/.dev  ## Run the tests in virtual time (core: every branch covered), then the quick trials
