@@ -4,7 +4,7 @@ import pytest
 
 from trunkline.contracts import Carrier
 from trunkline.errors import InputError
-from trunkline.telephony.server import TelephonyConfig, TelephonyServer
+from trunkline.telephony.server import TelephonyConfig, TelephonyServer, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,23 @@ def test_a_server_that_was_not_started_has_no_port() -> None:
 
     with pytest.raises(InputError, match="before start"):
         _ = TelephonyServer(TelephonyConfig(), on_call).port
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104  # the very host that has to be warned of
+        ("::", False),
+        ("", False),
+        ("192.168.1.7", False),
+        ("localhost.example.com", False),
+        ("agent.example.com", False),
+    ],
+)
+def test_only_this_machine_can_reach_a_loopback_address(host: str, local: bool) -> None:
+    """Without a token every other address is warned of."""
+    assert is_loopback(host) is local

@@ -6,10 +6,11 @@
 
 With an auth token, Twilio's signature is required on the webhook and on the upgrade, and the
 stream must carry the ticket that the webhook issued. Without one (local use) anybody who reaches
-the port can talk to the agent, which is logged once.
+the port can talk to the agent, which is logged once if that is more than this machine.
 """
 
 import asyncio
+import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -126,7 +127,7 @@ class TelephonyServer:
 
     async def start(self) -> None:
         """Listen; `InputError` if the address cannot be had."""
-        if self.config.auth_token is None:
+        if self.config.auth_token is None and not is_loopback(self.config.host):
             _log.warning(
                 "no telephony auth token: requests are not checked to come from Twilio; "
                 "anybody who reaches %s can call the agent",
@@ -262,6 +263,14 @@ def _ws(base: str) -> str:
 
 def _xml(document: str) -> web.Response:
     return web.Response(text=document, content_type="text/xml")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on *host*; a name that is not sure is not."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"
 
 
 async def _live(request: web.Request) -> web.Response:
