@@ -1,6 +1,7 @@
 """The picture's layout: what stands where and when, and that nothing covers anything."""
 
 import re
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.console.sample import call, drawn, speech, texts
-from trunkline.console.layout import ROW_S_MAX, Row, place
+from trunkline.console.layout import ROW_S_MAX, Layout, Row, place
 from trunkline.console.picture import (
     Attempted,
     CallPicture,
@@ -25,25 +26,58 @@ from trunkline.console.typeset import Box, text_px
 from trunkline.errors import InputError
 
 
+def row_at(placed: Layout, at_s: float) -> Row:
+    """The row that shows *at_s*."""
+    return [row for row in placed.rows if row.start_s <= at_s][-1]
+
+
+def x_at(placed: Layout, at_s: float) -> float:
+    """Where *at_s* stands in its row."""
+    return placed.x0 + (at_s - row_at(placed, at_s).start_s) * placed.px_s
+
+
 def test_the_freeze_and_the_takeover_stand_at_their_times() -> None:
     """Their lines hang where the time axis has them, in the row of their time."""
     placed = place(call(), 1000)
-    assert [row.start_s for row in placed.rows] == [0, 18]
-    freeze, failover = placed.rows[1].pills
-    assert freeze.line_x == pytest.approx(placed.x0 + 6.0 * placed.px_s, abs=0.1)
+    row = row_at(placed, 24)
+    freeze, failover = row.pills
+    assert freeze.line_x == pytest.approx(x_at(placed, 24), abs=0.1)
     assert failover.line_x - freeze.line_x == pytest.approx(0.6 * placed.px_s, abs=0.2)
-    assert placed.rows[0].pills == ()
-    (takeover,) = [b for b in placed.rows[1].brackets if b.kind == "takeover"]
+    assert all(other.pills == () for other in placed.rows if other != row)
+    (takeover,) = [b for b in row.brackets if b.kind == "takeover"]
     assert (takeover.x1, takeover.x2) == (freeze.line_x, failover.line_x)
+
+
+def test_the_response_time_can_be_read_where_the_model_freezes() -> None:
+    """The decisive place: the number stands clear of the freeze's line and bracket."""
+    moments = (
+        Moment("freeze", 20.3, "primary frozen", "primary"),
+        Moment("failover", 22.9, "backup goes on", "backup"),
+    )
+    figures = TurnFigures(19.53, 0.1, 0.2, 0.47, 0.0, ("primary",))
+    for shift in (-0.2, 0.0, 0.1, 0.3):
+        turn = replace(figures, audio_s=0.47 + shift)
+        asked = (Said("what now", 17.5, 19.5),)
+        picture = call(moments=moments, turns=(turn,), caller_said=asked)
+        row = row_at(place(picture, 1000), 20.3)
+        response, takeover = row.brackets
+        assert response.text == f"{0.47 + shift:.2f} s"
+        ends = response.text_x, response.text_x + text_px(response.text, 10.5)
+        assert not any(ends[0] <= pill.line_x <= ends[1] for pill in row.pills)
+        assert takeover.text == "2.60 s to notice and take over"
+        if takeover.y == response.y:
+            assert max(response.x2, ends[1]) < takeover.x1
 
 
 def test_audio_has_the_colour_of_the_endpoint_whose_words_it_is() -> None:
     """The bars change hands where the words do, not where the failover was decided."""
     placed = place(call(), 1000)
+    row = row_at(placed, 24)
 
     def seconds(endpoint: str) -> tuple[float, float]:
-        xs = [int(x) for x in re.findall(r"M(\d+)", placed.rows[1].agent_paths[endpoint])]
-        return 18 + (min(xs) - placed.x0) / placed.px_s, 18 + (max(xs) - placed.x0) / placed.px_s
+        xs = [int(x) for x in re.findall(r"M(\d+)", row.agent_paths[endpoint])]
+        at_s = [row.start_s + (x - placed.x0) / placed.px_s for x in (min(xs), max(xs))]
+        return at_s[0], at_s[1]
 
     assert seconds("primary") == pytest.approx((20, 25), abs=0.1)
     assert seconds("backup") == pytest.approx((25, 30), abs=0.1)
@@ -52,14 +86,14 @@ def test_audio_has_the_colour_of_the_endpoint_whose_words_it_is() -> None:
 
 def test_a_silent_attempt_shows_since_when_and_that_it_broke() -> None:
     """Working until 24.0 s, owing a token until 24.6 s; the backup's bar is whole."""
-    placed = place(call(), 1000)
-    primary, backup = placed.rows[1].bars
-    assert primary.x1 == placed.x0  # it began in the row before
-    assert primary.silent_x == pytest.approx(placed.x0 + 6.0 * placed.px_s, abs=0.1)
-    assert primary.x2 == pytest.approx(placed.x0 + 6.6 * placed.px_s, abs=0.1)
-    assert (primary.broke, backup.broke) == (True, False)
-    assert backup.silent_x == backup.x2
-    assert placed.rows[0].bars[0].broke is False
+    placed = place(call(attempts=(Attempted("primary", 8.0, 24.6, silent_s=24.0),)), 1000)
+    first, last = placed.rows[0].bars[0], row_at(placed, 24).bars[0]
+    assert last.x1 == placed.x0  # it began in the row before
+    assert last.silent_x == pytest.approx(x_at(placed, 24.0), abs=0.1)
+    assert last.x2 == pytest.approx(x_at(placed, 24.6), abs=0.1)
+    assert (first.broke, last.broke) == (False, True)
+    (backup,) = row_at(place(call(), 1000), 24).bars[1:]
+    assert (backup.broke, backup.silent_x) == (False, backup.x2)
 
 
 def test_silence_draws_nothing() -> None:
@@ -74,11 +108,11 @@ def test_silence_draws_nothing() -> None:
 def test_the_queue_is_drawn_to_scale() -> None:
     """Q is 3 s at its peak at 20 s, and the peak says so."""
     placed = place(call(), 1000)
-    peak = placed.rows[1].queue_peak
+    peak = row_at(placed, 20).queue_peak
     assert peak is not None
     assert peak.text == "3.0 s"
-    assert peak.x == pytest.approx(placed.x0 + 2.0 * placed.px_s, abs=2)
-    assert place(call(queue=()), 1000).rows[1].queue_path == ""
+    assert peak.x == pytest.approx(x_at(placed, 20), abs=2)
+    assert all(row.queue_path == "" for row in place(call(queue=()), 1000).rows)
 
 
 def boxes_in(row: Row) -> list[Box]:
@@ -92,8 +126,11 @@ def boxes_meet(picture: CallPicture, width: float) -> list[tuple[object, object]
     for row in place(picture, width).rows:
         boxes = boxes_in(row)
         met += [(a, b) for a, b in combinations(boxes, 2) if a.meets(b)]
-        ends = [(b.text_x, b.text_x + text_px(b.text, 10.5)) for b in row.brackets if b.text]
-        met += [(a, b) for a, b in combinations(sorted(ends), 2) if b[0] < a[1]]
+        told = [Box(b.text_x, b.y - 5, text_px(b.text, 10.5), 10) for b in row.brackets if b.text]
+        lines = [Box(b.x1, b.y - 1, b.x2 - b.x1, 2) for b in row.brackets]
+        met += [(a, b) for a, b in combinations(told, 2) if a.meets(b)]
+        met += [(a, b) for a in told for b in lines if a.meets(b)]
+        met += [(a, p) for a in told for p in row.pills if a.x <= p.line_x <= a.x + a.w]
     return met
 
 

@@ -4,16 +4,18 @@ Every figure comes from the tape, not from what the other side reports about its
 """
 
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from trunkline.console import plain
 from trunkline.console.spoken import embedded_voice
 from trunkline.errors import InputError
 from trunkline.media import tape as tapes
@@ -31,6 +33,19 @@ from trunkline.telephony.script import (
     Voice,
     read_script,
 )
+
+ENDINGS: Mapping[str, str] = {
+    "hang_up": "the caller hung up",
+    "agent_closed": "the agent ended the call",
+    "agent_silent": "the caller gave up: the agent stayed silent",
+    "agent_flooded": "the agent sent more audio than a carrier holds",
+    "max_duration": "the call had lasted as long as it may",
+    "no_stream": "the webhook answered without a media stream",
+    "failed": "the call failed",
+}
+"""How a call can end, in words."""
+FAILED = frozenset({"failed", "no_stream", "agent_silent", "agent_flooded"})
+"""Endings that are the agent's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +89,60 @@ async def call(
     return report
 
 
-def show(report: dict[str, object], out: Path, console: Console) -> None:
+class Follow:
+    """Prints what a call's events mean while it goes on; give it to `call` as *progress*."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: CallEvent) -> None:
+        """One event of the caller's side."""
+        match event.kind:
+            case "step_start":
+                self._print(event, "caller", event.detail, "bold")
+            case "agent_on":
+                self._print(event, "agent", "speaks", "")
+            case "agent_off":
+                self._print(event, "agent", "is silent", "dim")
+            case "say" | "warning":
+                self._print(event, event.kind, event.detail, "yellow")
+            case "ended":
+                self._print(event, "", ENDINGS[event.detail], "dim")
+            case _:
+                pass
+
+    def _print(self, event: CallEvent, who: str, what: str, style: str) -> None:
+        line = Text(f"{event.at_s:6.2f}  {who:<8}", "dim").append(what, style)
+        self._console.print(line, soft_wrap=True)
+
+
+def show(report: Mapping[str, Any], out: Path, console: Console) -> None:
     """Print the figures of a call for a person."""
-    table = Table("turn", "caller's end", "V2V", "dead air", "longest inner silence")
-    turns = report["turns"]
-    assert isinstance(turns, list)  # noqa: S101  # narrows for mypy: we made it just above
-    for number, turn in enumerate(turns):
-        end = "" if turn["caller"] is None else f"{turn['caller']['end_s']:.2f} s"
-        silence = max((s["length_s"] for s in turn["silences"]), default=0.0)
-        dead = sum(s["length_s"] for s in turn["dead_air"])
-        table.add_row(str(number), end, _seconds(turn["v2v_s"]), _seconds(dead), _seconds(silence))
-    console.print(table)
+    console.print()
+    rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("turn", "caller's last word", "V2V", "dead air", "longest pause"):
+        rows.add_column(name, justify="right", no_wrap=True)
+    opened = any(turn["caller"] is None for turn in report["turns"])
+    for number, turn in enumerate(report["turns"], 0 if opened else 1):
+        pauses = [s["length_s"] for s in turn["silences"]]
+        rows.add_row(
+            str(number) if turn["caller"] else "opening",
+            f"{turn['caller']['end_s']:.2f}" if turn["caller"] else "",
+            plain.seconds(turn["v2v_s"]),
+            plain.seconds(sum(s["length_s"] for s in turn["dead_air"])),
+            plain.seconds(max(pauses, default=None)),
+        )
+    console.print(rows)
+    console.print()
+    told = f"V2V p50 {plain.seconds(report['v2v_p50_s'])} s, " if report["v2v_s"] else ""
+    told += f"dead air at most {plain.seconds(report['dead_air_max_s'])} s"
+    if report["unanswered"]:
+        told += f", turns never answered: {report['unanswered']}"
+    console.print(Text(f"{told}; {ENDINGS[report['ended']]}."))
     console.print(
-        f"V2V p50 {_seconds(report['v2v_p50_s'])}, dead air at most "
-        f"{_seconds(report['dead_air_max_s'])}, ended: {report['ended']}. "
-        f"Tape: {out / 'tape.wav'} (left caller, right agent)"
+        f"tape {out / 'tape.wav'} (left caller, right agent), figures {out / 'call.json'}",
+        soft_wrap=True,
     )
-
-
-def _seconds(value: object) -> str:
-    return f"{value:.2f} s" if isinstance(value, float | int) else "-"
 
 
 def _speaks(script: Path | None) -> bool:
@@ -123,7 +172,7 @@ async def _script(order: CallOrder, voice: Voice | None) -> CallScript:
 
 def _report(result: CallResult) -> dict[str, object]:
     figures: dict[str, object] = {
-        key: _finite(value) for key, value in asdict(tapes.summary(result.tape)).items()
+        key: plain.finite(value) for key, value in asdict(tapes.summary(result.tape)).items()
     }
     return {
         **figures,
@@ -133,12 +182,3 @@ def _report(result: CallResult) -> dict[str, object]:
         "events": [asdict(event) for event in result.events],
         "caller_late_ms_max": round(float(result.late_s.max(initial=0.0)) * 1000, 2),
     }
-
-
-def _finite(value: object) -> object:
-    """JSON knows no infinity: a reply that never came is null."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

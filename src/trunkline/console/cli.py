@@ -14,7 +14,7 @@ from rich.console import Console
 
 from trunkline.config.load import load
 from trunkline.console import calling
-from trunkline.errors import TrunklineError
+from trunkline.errors import InputError, TrunklineError
 from trunkline.telephony.line import CallEvent
 
 app = typer.Typer(
@@ -103,7 +103,7 @@ def serve(
     loaded = load(config)
     if agent and agent not in loaded.agents:
         known = ", ".join(loaded.agents)
-        raise typer.BadParameter(f"{agent!r} is not an agent of {config}; it has: {known}")
+        raise InputError(f"{config} has no agent {agent!r}. Give --agent one of: {known}")
 
     def tell(event: dict[str, object]) -> None:
         sys.stdout.write(json.dumps(event, default=str) + "\n")
@@ -129,9 +129,15 @@ def serve(
 @app.command()
 def call(
     url: Annotated[str, typer.Argument(help="Webhook (http, https) or stream (ws, wss) to call.")],
-    say: Annotated[list[str] | None, typer.Option(help="Say this when the agent is quiet.")] = None,
-    wav: Annotated[list[Path] | None, typer.Option(help="Play this clip instead.")] = None,
-    script: Annotated[Path | None, typer.Option(help="Follow a script (YAML or JSON).")] = None,
+    say: Annotated[
+        list[str] | None, typer.Option(help="Say this when the agent is quiet. Repeat for turns.")
+    ] = None,
+    wav: Annotated[
+        list[Path] | None, typer.Option(help="Play this clip instead. Repeat for turns.")
+    ] = None,
+    script: Annotated[
+        Path | None, typer.Option(help="Follow a script (YAML or JSON) instead.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where tape.wav and call.json go.")] = Path("out/call"),
     auth_token_env: Annotated[
         str, typer.Option(help="Variable with the token that signs the webhook request.")
@@ -144,17 +150,21 @@ def call(
     """Place a real call over media streams and report V2V and dead air from the tape."""
     token = os.environ.get(auth_token_env) if auth_token_env else None
     if auth_token_env and not token:
-        raise typer.BadParameter(f"the environment variable {auth_token_env} is not set")
+        raise InputError(
+            f"the environment variable {auth_token_env} is not set. Export the token that the "
+            "server checks signatures with, or leave --auth-token-env out"
+        )
     order = calling.CallOrder(url, say or (), wav or (), script, out, token)
 
     def tell(event: CallEvent) -> None:
         sys.stdout.write(json.dumps({"at_s": event.at_s, event.kind: event.detail}) + "\n")
         sys.stdout.flush()
 
-    report = uvloop.run(calling.call(order, tell if progress else None))
+    follow = None if as_json else tell if progress else calling.Follow(console := Console())
+    report = uvloop.run(calling.call(order, follow))
     if as_json:
         sys.stdout.write(json.dumps(report) + "\n")
     elif not progress:
-        calling.show(report, out, Console())
-    if report["ended"] in ("failed", "no_stream", "agent_silent", "agent_flooded"):
+        calling.show(report, out, console)
+    if report["ended"] in calling.FAILED:
         raise typer.Exit(1)

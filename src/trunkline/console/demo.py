@@ -49,12 +49,19 @@ class DemoError(TrunklineError):
 
 @dataclass(frozen=True, slots=True)
 class DemoOrder:
-    """What to break, and where the files go. *seed* draws the token at which the primary dies."""
+    """What to break, and where the files go. *seed* draws the token at which the primary dies.
+
+    Raises `InputError` for a fault that there is not.
+    """
 
     fault: str = "stall"
     seed: int = 1
     out: Path = Path("out/demo")
     script: Path = CLIPS / "demo.yaml"
+
+    def __post_init__(self) -> None:
+        if self.fault not in FAULTS:
+            raise InputError(f"there is no fault {self.fault!r}; choose from {', '.join(FAULTS)}")
 
 
 @dataclass(slots=True)
@@ -75,10 +82,8 @@ async def staged(order: DemoOrder, tell: Tell) -> AsyncIterator[DemoRun]:
     """Place the call and give what was seen of it; the agent answers until the context is left.
 
     *tell* gets every event as it happens: worker's, caller's, faults. Raises `DemoError` if a part
-    does not start or end, `InputError` if the order is wrong.
+    does not start or end, `InputError` if the folder holds other files.
     """
-    if order.fault not in FAULTS:
-        raise InputError(f"there is no fault {order.fault!r}; choose from {', '.join(FAULTS)}")
     started = time.monotonic()
     _fresh(order.out)
     run = DemoRun(order, strike_token(order.seed))

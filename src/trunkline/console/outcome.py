@@ -6,6 +6,7 @@ which endpoint, which fault, when. Both are put on the tape's time axis by the m
 """
 
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from trunkline.agent.calendar import Calendar
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
+from trunkline.console import plain
 from trunkline.console.demo import TOPIC, DemoError, DemoRun
 from trunkline.console.spoken import embedded_voice
 from trunkline.media import tape as tapes
@@ -33,9 +35,12 @@ PAUSE_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class TurnOutcome:
-    """One turn; the delays are seconds after *end_of_speech_s* of the tape, None if it never came.
+    """One turn of the caller, counted from 1.
 
-    *audio_s* is V2V. *dead_air_s*: the longest silence inside the reply beyond a natural pause.
+    *said*: the final transcript ("": none). *end_of_speech_s*: of the tape. *transcript_s*,
+    *token_s*, *audio_s*: seconds from there to the final transcript, the model's first useful token
+    and the first audio of the reply (V2V); null if it never came. *dead_air_s*: the longest silence
+    where speech was due, beyond a natural pause. *endpoints*: whose words the reply was made of.
     """
 
     turn: int
@@ -50,7 +55,12 @@ class TurnOutcome:
 
 @dataclass(frozen=True, slots=True)
 class FailoverOutcome:
-    """A change of endpoint at *at_s* of the tape."""
+    """A change of endpoint at *at_s* of the tape, in *turn*.
+
+    *fault*: how *from_endpoint* failed (`errors.Fault`). *kind*: `hedge` before any audio, `rescue`
+    after. *silent_s*: how long it had owed a token. *queued_s*: speech that the caller still had to
+    hear when *to_endpoint* took over.
+    """
 
     at_s: float
     turn: int
@@ -64,7 +74,19 @@ class FailoverOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `trunkline demo --json` prints; *why_not* is empty if the call survived."""
+    """What `trunkline demo --json` prints: these keys and `survived`, all times in seconds.
+
+    `fault`: the one that was ordered. `struck_at_s`, `struck_token`: when (of the tape) and at
+    which token of the answer it struck; null if it did not. `turns`: a list of `TurnOutcome`.
+    `failovers`: a list of `FailoverOutcome`. `dead_air_s`: `max` and `total` of the silence where
+    speech was due, from the tape. `v2v_p50_s`: median of `audio_s`; null if that is "never".
+    `items`: how often each content item of the long answer was heard, by its key; `items_lost`
+    were heard never, `items_repeated` more than once. `booking`: `start` (ISO), `name` and `reason`
+    of the appointment that was made; null: none. `first_word_s`: from the start of the command to
+    the agent's first word. `paths`: `tape` (what was heard: left caller, right agent), `recording`
+    (the worker's own, from the consent on; missing without one), `transcript`, `report`, `picture`
+    and `calendar`. `why_not`: reasons why the call counts as lost. `survived`: there are none.
+    """
 
     fault: str
     struck_at_s: float | None
@@ -78,7 +100,7 @@ class Outcome:
     items_repeated: int
     booking: Mapping[str, str] | None
     first_word_s: float | None
-    files: Mapping[str, str]
+    paths: Mapping[str, str]
     why_not: tuple[str, ...]
 
     @property
@@ -87,8 +109,11 @@ class Outcome:
         return not self.why_not
 
     def as_json(self) -> dict[str, object]:
-        """Plain data."""
-        return {**asdict(self), "survived": self.survived}
+        """Plain data, without infinities."""
+        return {
+            **{key: plain.finite(value) for key, value in asdict(self).items()},
+            "survived": self.survived,
+        }
 
 
 class Evidence:
@@ -104,6 +129,7 @@ class Evidence:
         self.record = calls[-1]
         self.events: Sequence[Event] = self.record.events
         self.report = tapes.summary(self.tape, tapes.Limits(pause_s=PAUSE_S, silence_s=0.15))
+        self.voiced = tapes.activity(self.agent)
 
     @property
     def agent(self) -> NDArray[np.int16]:
@@ -120,7 +146,7 @@ class Evidence:
 
 
 async def outcome(evidence: Evidence) -> Outcome:
-    """Judge the call, and write `transcript.md` beside the tape."""
+    """Judge the call, and put `transcript.md` and `recording.wav` beside the tape."""
     run, out = evidence.run, evidence.run.order.out
     told = transcript_markdown(transcript(evidence.events))
     (out / "transcript.md").write_text(told, "utf-8")
@@ -130,8 +156,11 @@ async def outcome(evidence: Evidence) -> Outcome:
     strike = run.strikes[0] if run.strikes else None
     booking = _booking(out / "reception")
     report = evidence.report
-    files = {"tape": "tape.wav", "transcript": "transcript.md", "report": "report.html"}
-    files["calendar"] = "reception/appointments.ics"
+    paths = {"report": "report.html", "picture": "call.svg", "tape": "tape.wav"}
+    if any(event.type == "audio.segment" for event in evidence.events):
+        shutil.copyfile(evidence.record.recording(), out / "recording.wav")
+        paths["recording"] = "recording.wav"
+    paths |= {"transcript": "transcript.md", "calendar": "reception/appointments.ics"}
     lost = sum(count == 0 for count in items.values())
     repeated = sum(count > 1 for count in items.values())
     return Outcome(
@@ -140,14 +169,17 @@ async def outcome(evidence: Evidence) -> Outcome:
         struck_token=None if strike is None else int(_number(strike["token"])),
         turns=turns,
         failovers=failovers,
-        dead_air_s={"max": report.dead_air_max_s, "total": report.dead_air_total_s},
-        v2v_p50_s=report.v2v_p50_s,
+        dead_air_s={
+            "max": round(float(report.dead_air_max_s), 3),
+            "total": round(float(report.dead_air_total_s), 3),
+        },
+        v2v_p50_s=None if report.v2v_p50_s is None else round(report.v2v_p50_s, 3),
         items=items,
         items_lost=lost,
         items_repeated=repeated,
         booking=booking,
         first_word_s=run.first_word_s,
-        files={name: str(out / path) for name, path in files.items()},
+        paths={name: str(out / path) for name, path in paths.items()},
         why_not=tuple(_why_not(evidence, lost, repeated, booking, failovers)),
     )
 

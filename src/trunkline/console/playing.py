@@ -30,7 +30,8 @@ async def play(order: DemoOrder, console: Console, *, keep_open: bool = False) -
             console.print(
                 f"The agent still answers. In another terminal:\n"
                 f'  trunkline call {run.url} --say "what are your opening hours"\n'
-                "Ctrl-C ends it."
+                "Ctrl-C ends it.",
+                soft_wrap=True,
             )
             await _until_interrupted()
     return result

@@ -51,7 +51,8 @@ class Watched:
         self._inner.note(type, data, where=where, data_class=data_class, zone=zone, sample=sample)
         if type not in HIDDEN:
             place = {"call": where.call, "turn": where.turn, "attempt": where.attempt}
-            self._tell({"type": type, **place, "mono": time.monotonic(), "data": dict(data)})
+            times = {"mono": time.monotonic(), "sample": sample}
+            self._tell({"type": type, **place, **times, "data": dict(data)})
 
     def audio(self, channel: Literal["caller", "agent"], at: Sample, mulaw: bytes) -> None:
         """Record audio."""

@@ -1,10 +1,14 @@
 """The files and the table of a demo: what a person looks at when the call is over."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from trunkline.console import plain
+from trunkline.console.live import STYLES
 from trunkline.console.outcome import Evidence, Outcome
 from trunkline.console.picture import (
     Attempted,
@@ -18,47 +22,76 @@ from trunkline.console.picture import (
 from trunkline.console.report import render_html, render_svg
 from trunkline.types import SAMPLE_RATE, Event
 
-FAULT_LABELS = {
-    "freeze": "primary frozen (SIGSTOP)",
-    "cut": "primary's connection cut",
-    "refuse": "primary refuses connections",
-    "hang": "primary hangs",
+_ABOUT = {
+    "picture": "this call as a picture",
+    "tape": "what was heard: left the caller, right the agent",
+    "recording": "the worker's own recording, from the consent on",
+    "transcript": "what was said and heard",
+    "calendar": "what was booked",
 }
+"""What the report says of the files beside it."""
 
 
 def table(outcome: Outcome, console: Console) -> None:
-    """Print the figures of every turn, the failovers and the verdict."""
-    rows = Table(title="Seconds after the caller's last word, from the tape", title_justify="left")
-    for name in ("turn", "caller said", "transcript", "first token", "first audio", "dead air"):
-        rows.add_column(name, justify="left" if name == "caller said" else "right")
-    rows.add_column("endpoints")
-    for turn in outcome.turns:
-        figures = (turn.transcript_s, turn.token_s, turn.audio_s, turn.dead_air_s)
-        cells = ["-" if value is None else f"{value:.2f}" for value in figures]
-        rows.add_row(str(turn.turn), turn.said, *cells, " + ".join(turn.endpoints))
-    console.print(rows)
-    for failover in outcome.failovers:
-        console.print(
-            f"{failover.at_s:.2f} s: {failover.from_endpoint} {failover.fault} -> "
-            f"{failover.to_endpoint} ({failover.kind}); silent for {failover.silent_s:.2f} s, "
-            f"{failover.queued_s:.2f} s of speech still queued",
-            soft_wrap=True,
-        )
-    booked = outcome.booking or {"start": "nothing", "name": "nobody", "reason": "-"}
-    v2v = "-" if outcome.v2v_p50_s is None else f"{outcome.v2v_p50_s:.2f} s"
-    console.print(
-        f"V2V p50 {v2v}; dead air at most {outcome.dead_air_s['max']:.2f} s; "
-        f"{len(outcome.items)} items of the long answer: {outcome.items_lost} lost, "
-        f"{outcome.items_repeated} repeated; "
-        f"booked {booked['start']} for {booked['name']} ({booked['reason']})",
-        soft_wrap=True,
+    """Print the figures of every turn, the failovers, the files and the verdict."""
+    console.print()
+    rows = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        title="Seconds after the caller's last word, measured on the tape",
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
     )
-    for name, path in outcome.files.items():
-        console.print(f"  {name:<11}{path}", soft_wrap=True)
+    rows.add_column("#", justify="right", vertical="top")
+    rows.add_column("caller said", min_width=20)
+    for name in ("text", "token", "audio", "dead air"):
+        rows.add_column(name, justify="right", no_wrap=True)
+    rows.add_column("words by", no_wrap=True)
+    for turn in outcome.turns:
+        waits = (turn.transcript_s, turn.token_s, turn.audio_s, turn.dead_air_s)
+        by = Text("\n").join(Text(name, STYLES.get(name, "")) for name in turn.endpoints)
+        rows.add_row(str(turn.turn), Text(turn.said), *map(plain.seconds, waits), by)
+    console.print(rows)
+    console.print()
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(no_wrap=True, style="dim")
+    facts.add_column()
+    for name, told in _facts(outcome):
+        facts.add_row(name, Text(told))
+    console.print(facts)
+    for name, path in outcome.paths.items():  # never wrapped: a path is copied whole
+        console.print(Text(f"{name:<13}", "dim"), Text(path), sep="", soft_wrap=True)
+    console.print()
     if outcome.survived:
-        console.print("[bold green]The call survived.[/bold green]")
+        console.print("The call survived.", style="bold green")
     for reason in outcome.why_not:
-        console.print(f"[bold red]The call did not survive:[/bold red] {reason}", soft_wrap=True)
+        console.print(Text("The call did not survive: ", "bold red"), Text(reason), sep="")
+
+
+def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    for failover in outcome.failovers:
+        yield (
+            failover.kind,
+            f"at {failover.at_s:.2f} s {failover.to_endpoint} took over from "
+            f"{failover.from_endpoint} ({failover.fault}, no token for {failover.silent_s:.2f} s), "
+            f"with {failover.queued_s:.2f} s of speech still to be heard",
+        )
+    if outcome.v2v_p50_s is not None:
+        yield "V2V p50", f"{plain.seconds(outcome.v2v_p50_s)} s"
+    yield "dead air", f"{plain.seconds(outcome.dead_air_s['max'])} s at most"
+    yield (
+        "long answer",
+        f"{len(outcome.items)} items, {outcome.items_lost} lost, {outcome.items_repeated} repeated",
+    )
+    booked = outcome.booking
+    yield (
+        "booked",
+        "nothing"
+        if booked is None
+        else f"{plain.moment(booked['start'])}, {booked['name']}, {booked['reason']}",
+    )
 
 
 def write(evidence: Evidence, outcome: Outcome, folder: Path) -> None:
@@ -99,9 +132,9 @@ def draw(evidence: Evidence, outcome: Outcome) -> CallPicture:
             for turn in outcome.turns
         ),
         files=tuple(
-            NamedFile(str(Path(path).relative_to(evidence.run.order.out)), name)
-            for name, path in outcome.files.items()
-            if name != "report"
+            NamedFile(str(Path(path).relative_to(evidence.run.order.out)), _ABOUT[name])
+            for name, path in outcome.paths.items()
+            if name in _ABOUT
         ),
     )
 
@@ -116,35 +149,48 @@ def _subtitle(outcome: Outcome) -> str:
 
 
 def _caller_said(evidence: Evidence) -> list[Said]:
-    said = []
-    spans = [turn.caller for turn in evidence.report.turns if turn.caller is not None]
-    finals = evidence.of("transcript.final")
-    for span, final in zip(spans, finals, strict=False):
-        said.append(Said(str(final.data["text"]), span.start_s, span.end_s))
+    """The caller's words where they were said: the recogniser's times count the call's samples."""
+    (started,) = evidence.of("call.started")
+    zero_s = evidence.at(started.mono)
+    said: list[Said] = []
+    for final in evidence.of("transcript.final"):
+        words = final.data.get("words")
+        assert isinstance(words, list)  # noqa: S101  # our own recogniser's: narrows for mypy
+        for text, start, end in words:
+            begins_s = max(zero_s + start / SAMPLE_RATE, said[-1].end_s if said else 0.0)
+            said.append(Said(str(text), begins_s, max(begins_s, zero_s + end / SAMPLE_RATE)))
     return said
 
 
 def _agent_said(evidence: Evidence) -> list[Said]:
-    """Each phrase where the caller heard it: from the first of its marks to its last."""
-    heard: dict[int, list[float]] = {}
+    """The agent's words where the caller heard them, by the carrier's marks.
+
+    A mark comes back when the word before it is over, so a word begins at the mark before; the
+    first one of a reply begins with the reply's first audio.
+    """
+    phrases = {int(str(e.data["index"])): e for e in evidence.of("phrase.spoken")}
+    said: list[Said] = []
+    reached: dict[int, int] = {}  # characters of each phrase that were heard
+    before_s = 0.0
     for mark in evidence.of("playout.mark"):
-        phrase = int(str(mark.data["name"]).split(".")[1])
-        heard.setdefault(phrase, []).append(evidence.at(mark.mono))
-    said, before = [], 0.0
-    for event in evidence.of("phrase.spoken"):
-        marks = heard.get(int(str(event.data["index"])))
-        if not marks:
-            continue  # it was interrupted before its first word was heard
-        start = max(before, evidence.at(event.mono), _onset(evidence, before))
-        said.append(Said(str(event.data["text"]), start, marks[-1], str(event.data["endpoint"])))
-        before = marks[-1]
-    return [one for one in said if one.start_s <= one.end_s]
+        phrase, chars = (int(part) for part in str(mark.data["name"]).split(".")[1:])
+        spoken, since = phrases.get(phrase), reached.get(phrase, 0)
+        if spoken is None or chars <= since:
+            continue
+        reached[phrase] = chars
+        at_s = evidence.at(mark.mono)
+        begins_s = max(before_s, evidence.at(spoken.mono))
+        if chars > since and since == 0:  # a pause may come before a phrase, not inside one
+            begins_s = min(_onset(evidence, begins_s), at_s)
+        words = str(spoken.data["text"])[since:chars].strip()
+        said.append(Said(words, begins_s, max(begins_s, at_s), str(spoken.data["endpoint"])))
+        before_s = at_s
+    return said
 
 
 def _onset(evidence: Evidence, after_s: float) -> float:
     """The first agent audio at or after *after_s*."""
-    replies = [turn.reply for turn in evidence.report.turns if turn.reply is not None]
-    return next((max(r.start_s, after_s) for r in replies if r.end_s > after_s + 0.05), after_s)
+    return next((max(s.start_s, after_s) for s in evidence.voiced if s.end_s > after_s), after_s)
 
 
 def _moments(evidence: Evidence, outcome: Outcome) -> list[Moment]:
@@ -152,7 +198,7 @@ def _moments(evidence: Evidence, outcome: Outcome) -> list[Moment]:
     for strike in evidence.run.strikes:
         mono = strike["mono"]
         assert isinstance(mono, float)  # noqa: S101  # our own servers': narrows for mypy
-        label = FAULT_LABELS.get(str(strike["kind"]), str(strike["kind"]))
+        label = f"primary {plain.fault(str(strike['kind']))}"
         moments.append(Moment("freeze", evidence.at(mono), label, "primary"))
     for failover in outcome.failovers:
         label = f"{failover.to_endpoint} goes on"

@@ -5,18 +5,18 @@
   const picture = document.getElementById("timeline");
   const head = document.getElementById("playhead");
   if (!tape || !picture || !head) return;
-  const { x0, pxS, rowS } = Object.fromEntries(
+  const { x0, pxS } = Object.fromEntries(
     Object.entries(picture.dataset).map(([name, value]) => [name, Number(value)]));
   const rows = [...picture.querySelectorAll("g[data-start]")].map((row) => ({
-    top: Number(row.dataset.top), bottom: Number(row.dataset.bottom) }));
+    start: Number(row.dataset.start), top: Number(row.dataset.top), bottom: Number(row.dataset.bottom) }));
 
   const show = () => {
-    const number = Math.min(rows.length - 1, Math.floor(tape.currentTime / rowS));
-    const x = x0 + (tape.currentTime - number * rowS) * pxS;
+    const row = rows.findLast((each) => each.start <= tape.currentTime) || rows[0];
+    const x = x0 + (tape.currentTime - row.start) * pxS;
     head.setAttribute("x1", x);
     head.setAttribute("x2", x);
-    head.setAttribute("y1", rows[number].top);
-    head.setAttribute("y2", rows[number].bottom);
+    head.setAttribute("y1", row.top);
+    head.setAttribute("y2", row.bottom);
     head.setAttribute("visibility", "visible");
     if (!tape.paused) requestAnimationFrame(show);
   };
@@ -26,8 +26,8 @@
   picture.addEventListener("click", (event) => {
     const at = new DOMPoint(event.clientX, event.clientY)
       .matrixTransform(picture.getScreenCTM().inverse());
-    const number = rows.findIndex((row) => at.y >= row.top && at.y <= row.bottom);
-    if (number < 0 || at.x < x0) return;
-    tape.currentTime = Math.min(tape.duration || 0, number * rowS + (at.x - x0) / pxS);
+    const row = rows.find((each) => at.y >= each.top && at.y <= each.bottom);
+    if (!row || at.x < x0) return;
+    tape.currentTime = Math.min(tape.duration || 0, row.start + (at.x - x0) / pxS);
   });
 })();
