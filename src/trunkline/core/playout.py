@@ -92,8 +92,10 @@ class Playout:
         return cues
 
     def drop(self, phrase: int) -> None:
-        """The synthesiser failed: no more audio of *phrase* will come."""
-        self._phrases[phrase].complete = True
+        """The synthesiser failed: no more audio of *phrase* will come, nor a mark for its end."""
+        entry = self._phrases[phrase]
+        entry.text = entry.text[: max((word.end for word in entry.words[:-1]), default=0)]
+        entry.complete = True
 
     def due(self, now: Mono) -> int:
         """How many frames of queued audio to send now, so that the carrier stays ahead."""
@@ -118,6 +120,8 @@ class Playout:
             return False
         if epoch != self._epoch or not self._first <= phrase < len(self._phrases):
             return False
+        for before in self._phrases[self._first : phrase]:  # their marks may have got lost
+            before.heard_chars = len(before.text)
         entry = self._phrases[phrase]
         entry.heard_chars = max(entry.heard_chars, min(chars, len(entry.text)))
         return True
@@ -158,10 +162,6 @@ class Playout:
         """Whether *phrase* belongs to what was cleared or heard before."""
         return phrase < self._first
 
-    def speaking(self, now: Mono) -> bool:
-        """Whether the caller hears the agent now, or is about to."""
-        return self._play_end > now or self._unsent() >= FRAME_SAMPLES
-
     def drained(self, now: Mono) -> bool:
         """Whether all phrases were heard; after a grace, time counts for marks that got lost."""
         phrases = self._phrases[self._first :]
@@ -170,10 +170,6 @@ class Playout:
         if all(p.heard_chars == len(p.text) for p in phrases if p.samples):
             return True
         return now >= self._play_end + self._policy.marks_grace_s
-
-    def grace_ends(self) -> Mono:
-        """When `drained` will believe the clock instead of the marks."""
-        return Mono(self._play_end + self._policy.marks_grace_s)
 
     def heard(self) -> str:
         """The text that was heard since the last `clear` or `close`: whole words, a prefix."""

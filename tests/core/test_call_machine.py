@@ -1,0 +1,268 @@
+"""Every interleaving of caller, models, tools and playout over one call."""
+
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.core.calls import GREETING, POLICY, persona
+from trunkline.core.call import (
+    Act,
+    AllHeard,
+    Answer,
+    Begin,
+    Call,
+    CallerOnset,
+    CallerSaid,
+    ConsentIs,
+    Fact,
+    HangUp,
+    RunTool,
+    SayLine,
+    StepSettled,
+    StopReply,
+    Think,
+    Tick,
+    ToolAnswered,
+)
+from trunkline.core.history import PENDING
+from trunkline.types import CallId, Message, Mono, Sample, ToolCall, ToolResult
+
+TEXTS = st.sampled_from(["", "Yes.", "One moment.", "We open at nine. We close at five."])
+WORDS = st.sampled_from(["", "", "yes", "no that is wrong", "hello"])
+ANSWERS: st.SearchStrategy[Answer] = st.sampled_from(["yes", "no", "unclear"])
+TOOLS = st.lists(
+    st.builds(
+        ToolCall,
+        st.just(""),
+        st.sampled_from(["book", "find"]),
+        st.sampled_from(["{}", '{"a": 1}', "[["]),
+    ),
+    max_size=2,
+)
+
+
+@dataclass
+class Deed:
+    """A tool that was run and has not answered."""
+
+    act: RunTool
+
+
+class AnyCall(RuleBasedStateMachine):
+    """The machine under attack and a clerk who plays the shell and writes down what it did."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machine = Call(CallId("c1"), persona(), POLICY)
+        self.now = 0.0
+        self.open_utterances = 0
+        self.thinking: Think | None = None
+        self.reply: int | None = None  # the turn of the reply under way
+        self.spoken: list[str] = []  # what was given to the synthesiser in this reply
+        self.said_by_step: list[str] = []
+        self.deeds: list[Deed] = []
+        self.keys: dict[str, tuple[int, int, str, str]] = {}
+        self.heard: list[str] = []  # of each reply
+        self.resumed = ""  # what the reply under way goes on after
+        self.consent: list[str] = []
+        self.question_heard = False
+        self.over = False
+
+    @initialize()
+    def begin(self) -> None:
+        """The leg is up."""
+        self.feed(Begin())
+
+    # -- what happens --------------------------------------------------------------------------
+
+    @precondition(lambda self: self.open_utterances < 3 and not self.over)
+    @rule(data=st.data())
+    def onset(self, data: st.DataObject) -> None:
+        """The caller begins to speak, having heard some words of the reply."""
+        words = " ".join(self.spoken).split()
+        heard = " ".join(words[: data.draw(st.integers(0, len(words)))])
+        self.question_heard |= GREETING in self.spoken and len(heard) > len(GREETING) - 18
+        self.open_utterances += 1
+        interrupted = self.reply
+        self.heard.append(heard)
+        self.thinking, self.reply, self.spoken, self.resumed = None, None, [], ""
+        acts = self.feed(CallerOnset(Sample(0), heard))
+        stops = [act.turn for act in acts if isinstance(act, StopReply)]
+        assert stops == ([] if interrupted is None else [interrupted])
+
+    @precondition(lambda self: self.open_utterances)
+    @rule(text=WORDS, answer=ANSWERS)
+    def said(self, text: str, answer: Answer) -> None:
+        """An utterance is over."""
+        self.open_utterances -= 1
+        self.feed(CallerSaid(text, answer))
+
+    @precondition(lambda self: self.thinking)
+    @rule(
+        pieces=st.lists(TEXTS.filter(bool), max_size=2),
+        tools=TOOLS,
+        same_ids=st.booleans(),
+        failed=st.booleans(),
+    )
+    def step_settles(
+        self, pieces: list[str], tools: list[ToolCall], same_ids: bool, failed: bool
+    ) -> None:
+        """The model is done; it numbers its calls anew in every step, or not."""
+        think = self.thinking
+        assert think is not None
+        self.thinking = None
+        text = " ".join([*self.said_by_step, *pieces])
+        self.spoken += pieces
+        prefix = "call" if same_ids else f"call_{think.turn}_{think.step}"
+        calls = tuple(ToolCall(f"{prefix}_{i}", t.name, t.arguments) for i, t in enumerate(tools))
+        calls = () if failed else calls
+        reason = "failed" if failed else "tool_calls" if calls else "stop"
+        self.feed(StepSettled(think.turn, text, reason, calls))
+
+    @precondition(lambda self: self.thinking)
+    @rule(piece=TEXTS.filter(bool))
+    def step_says(self, piece: str) -> None:
+        """The model gives a sentence to the synthesiser; the step goes on."""
+        self.spoken.append(piece)
+        self.said_by_step.append(piece)
+
+    @rule(turn=st.integers(0, 3), text=TEXTS)
+    def late_settlement(self, turn: int, text: str) -> None:
+        """A step that was stopped reports after all."""
+        if self.thinking is None or self.thinking.turn != turn:
+            if self.reply == turn:
+                return  # the shell has one step a turn at a time
+            assert not self.feed(StepSettled(turn, text, "stop"))
+
+    @precondition(lambda self: self.deeds)
+    @rule(data=st.data(), ends=st.booleans())
+    def tool_answers(self, data: st.DataObject, ends: bool) -> None:
+        """A tool answers, soon or long after an interruption."""
+        deed = self.deeds.pop(data.draw(st.integers(0, len(self.deeds) - 1)))
+        content = f'{{"of": "{deed.act.turn}.{deed.act.step} {deed.act.call.id}"}}'
+        result = ToolResult(content, "hang_up" if ends else "go_on")
+        self.feed(ToolAnswered(deed.act.turn, deed.act.call, result))
+
+    @precondition(lambda self: self.machine.awaits_playout and not self.over)
+    @rule()
+    def all_heard(self) -> None:
+        """The reply was heard to its end."""
+        self.question_heard |= GREETING in self.spoken
+        self.heard.append(" ".join(self.spoken))
+        self.reply, self.spoken, self.resumed = None, [], ""
+        self.feed(AllHeard())
+
+    @rule(pause_s=st.sampled_from([0, 1, 59, 60, 100]))
+    def tick(self, pause_s: int) -> None:
+        """Time passes; the machine is woken."""
+        self.now += pause_s
+        due = self.machine.deadline()
+        acts = self.feed(Tick())
+        assert bool(acts) == (due is not None and self.now >= due)
+
+    # -- what must hold ------------------------------------------------------------------------
+
+    @invariant()
+    def every_tool_call_has_one_answer_behind_it(self) -> None:
+        """Of its own step; models refuse a prompt in which one is missing."""
+        history = self.machine.history
+        for place, message in enumerate(history):
+            if message.role == "tool":
+                assert history[place - 1].role == "tool" or history[place - 1].tool_calls
+            behind = takewhile(lambda it: it.role == "tool", history[place + 1 :])
+            if message.role == "assistant":
+                calls = sorted(call.id for call in message.tool_calls)
+                assert sorted(str(it.tool_call_id) for it in behind) == calls
+
+    @invariant()
+    def the_agents_words_are_those_that_were_heard(self) -> None:
+        """All of them, in order, and no others; no message is empty."""
+        said = [it for it in self.machine.history if it.role == "assistant"]
+        assert all(it.content or it.tool_calls for it in said)
+        words = " ".join([*(it.content for it in said), self.resumed]).split()
+        assert words == " ".join(self.heard).split()
+
+    @invariant()
+    def roles_alternate(self) -> None:
+        """Neither side speaks twice in a row: it would be one message."""
+        roles = [it.role for it in self.machine.history if not it.tool_calls]
+        assert ("assistant", "assistant") not in pairwise(roles)
+        assert ("user", "user") not in pairwise(roles)
+
+    @invariant()
+    def the_end_is_final(self) -> None:
+        """After `HangUp` nobody is woken, and no fact has a consequence (see `feed`)."""
+        assert (self.machine.deadline() is None) == self.over
+
+    # -- the clerk -----------------------------------------------------------------------------
+
+    def feed(self, fact: Fact) -> list[Act]:
+        """Feed *fact* and judge what comes of it."""
+        over, before = self.over, self.machine.history
+        acts = list(self.machine.feed(fact, Mono(self.now)))
+        assert not (over and acts), "something came after the end"
+        for act in acts:
+            self.note(act)
+        self.judge_history(before, self.machine.history, fact)
+        return acts
+
+    def judge_history(
+        self, before: tuple[Message, ...], after: tuple[Message, ...], fact: Fact
+    ) -> None:
+        """What is in the history stays: a pending answer comes, the last message may grow."""
+        if isinstance(fact, ToolAnswered):
+            changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+            assert len(changed) <= 1
+            for old, new in changed:
+                assert old.content == PENDING
+                assert new.content == fact.result.content
+                assert old.tool_call_id == new.tool_call_id == fact.call.id
+        elif isinstance(fact, CallerSaid):  # the last message grows, or is taken to go on after it
+            assert after[: len(before) - 1] == before[:-1]
+        elif isinstance(fact, CallerOnset | AllHeard):
+            assert after[: len(before)] == before
+        else:
+            assert after == before
+
+    def note(self, act: Act) -> None:
+        """Judge one act."""
+        assert not self.over
+        match act:
+            case SayLine(turn, text):
+                assert not self.open_utterances, "the agent talks over the caller"
+                assert self.thinking is None
+                assert self.reply in (None, turn)
+                if text == GREETING:
+                    self.heard.clear()  # its beginning counts no more: it is said again
+                self.reply = turn
+                self.spoken.append(text)
+            case Think(turn, step, messages, heard):
+                assert not self.open_utterances, "a model is asked while the caller speaks"
+                assert self.thinking is None, "two steps at once"
+                assert self.reply == turn if step else self.reply is None
+                assert step < POLICY.steps_max
+                assert [m.role for m in messages].count("system") == 1
+                assert messages[-1].role in ("user", "tool"), "there is nothing to answer"
+                assert not heard or not step
+                self.reply, self.thinking = turn, act
+                self.said_by_step = []
+                self.resumed = heard or self.resumed
+            case RunTool(turn, step, call, key):
+                assert self.reply == turn
+                deed = turn, step, call.name, call.arguments
+                assert self.keys.setdefault(key, deed) == deed, "two deeds under one key"
+                assert list(self.keys.values()).count(deed) == 1, "two keys for one deed"
+                self.deeds.append(Deed(act))
+            case ConsentIs(state, _):
+                self.consent.append(state)
+                assert self.consent in (["asked"], ["asked", "granted"], ["asked", "refused"])
+                assert state != "granted" or self.question_heard
+            case StopReply():
+                pass
+            case HangUp():
+                self.over = True
+
+
+TestAnyCall = AnyCall.TestCase

@@ -1,0 +1,243 @@
+"""What the caller has of the agent's voice: counts, marks, the drain time and the heard text."""
+
+import pytest
+
+from trunkline.core.playout import WORDS_PER_S, Cue, Playout, PlayoutPolicy
+from trunkline.types import FRAME_S, FRAME_SAMPLES, Mono, SpokenWord
+
+POLICY = PlayoutPolicy(lead_s=0.1, synthesis_s=0.1, marks_grace_s=2.0)
+LEAD_FRAMES = 5
+TEXT = "Good morning there."
+WORDS = (SpokenWord(0, 4, 0), SpokenWord(5, 12, 320), SpokenWord(13, 19, 640))
+FRAMES = 10
+
+
+def playing(*, frames: int = FRAMES, complete: bool = True) -> Playout:
+    """One phrase with its audio, nothing sent."""
+    playout = Playout(POLICY)
+    playout.expect(TEXT)
+    playout.queue(0, frames * FRAME_SAMPLES, WORDS, complete=complete)
+    return playout
+
+
+def send(playout: Playout, at: float) -> int:
+    """Send what is due at second *at*; how many frames it was."""
+    due = playout.due(Mono(at))
+    for _ in range(due):
+        playout.sent(Mono(at))
+    return due
+
+
+def send_all(playout: Playout, at: float) -> float:
+    """Send frame by frame from second *at* on; when the last one was sent."""
+    while playout.due(Mono(at + 100.0)):
+        send(playout, at)
+        at += FRAME_S
+    return at
+
+
+def test_a_word_is_heard_once_the_next_one_begins() -> None:
+    """The marks go along with the audio, the last one behind its end."""
+    playout = Playout(POLICY)
+    assert playout.expect(TEXT) == 0
+    assert playout.queue(0, 480, WORDS[:2], complete=False) == [Cue(320, "0.0.4")]
+    assert playout.queue(0, 480, WORDS[2:], complete=True) == [
+        Cue(640, "0.0.12"),
+        Cue(960, "0.0.19"),
+    ]
+
+
+def test_the_carrier_is_kept_ahead_by_the_lead_and_no_more() -> None:
+    """At once the lead, then a frame for a frame, to the last one."""
+    playout = playing()
+    assert send(playout, 0.0) == LEAD_FRAMES
+    assert send(playout, 0.0) == 0
+    assert send(playout, 0.02) == 1
+    assert send(playout, 0.05) == 2  # one and a half frames are missing: never less than the lead
+    assert send(playout, 0.06) == 0
+    assert send(playout, 9.0) == 2  # all that is left
+    assert send(playout, 9.9) == 0
+
+
+def test_a_frame_is_heard_behind_those_that_were_sent_before() -> None:
+    """After a pause it is heard at once."""
+    playout = playing()
+    starts = [playout.sent(Mono(1.0)) for _ in range(3)]
+    assert starts == pytest.approx([1.0, 1.02, 1.04])
+    assert playout.sent(Mono(1.01)) == pytest.approx(1.06)
+    assert playout.sent(Mono(5.0)) == 5.0
+
+
+def test_the_phrases_are_sent_one_after_the_other() -> None:
+    """What has no audio, because its synthesis failed, is passed over."""
+    playout = playing(frames=1)
+    playout.expect("Lost.")
+    playout.drop(1)
+    playout.expect(TEXT)
+    playout.queue(2, FRAME_SAMPLES, (), complete=True)
+    assert send(playout, 0.0) == 2
+    assert not playout.drained(Mono(0.0))
+    playout.mark("0.2.19")
+    assert playout.drained(Mono(0.0))
+
+
+@pytest.mark.parametrize(
+    ("marks", "heard"),
+    [
+        ([], ""),
+        (["0.0.4"], "Good"),
+        (["0.0.12"], "Good morning"),
+        (["0.0.12", "0.0.4"], "Good morning"),  # a mark takes nothing back
+        (["0.0.19"], TEXT),
+        (["0.0.5"], "Good"),  # white space is no word
+        (["0.0.99"], TEXT),
+        (["0.1.3"], f"{TEXT} And"),  # its own marks got lost: it was sent before
+    ],
+)
+def test_the_heard_text_is_what_the_marks_prove(marks: list[str], heard: str) -> None:
+    """Whole words, a prefix."""
+    playout = playing()
+    playout.expect("And good bye.")
+    assert all(playout.mark(name) for name in marks)
+    assert playout.heard() == heard
+
+
+@pytest.mark.parametrize("name", ["", "0.0", "0.0.1.1", "a.b.c", "1.0.4", "0.1.4", "0.-1.4", "end"])
+def test_a_strange_mark_proves_nothing(name: str) -> None:
+    """Not ours, or of no phrase that there is."""
+    playout = playing()
+    assert not playout.mark(name)
+    assert playout.heard() == ""
+
+
+def test_a_clear_takes_back_what_was_not_heard() -> None:
+    """The carrier returns the pending marks at once: those of the old epoch prove nothing."""
+    playout = playing()
+    send(playout, 1.0)
+    playout.mark("0.0.4")
+    assert playout.drain_at(Mono(1.0)) == pytest.approx(1.2)
+    assert playout.clear(Mono(1.03)) == "Good"
+    assert not playout.mark("0.0.19")
+    assert playout.heard() == ""
+    assert playout.drain_at(Mono(1.03)) == Mono(1.03)
+    assert playout.due(Mono(1.03)) == 0
+    assert playout.drained(Mono(1.03))
+    assert playout.stale(0)
+    assert playout.expect("New.") == 1
+    assert not playout.stale(1)
+    assert playout.queue(1, 160, (), complete=True) == [Cue(160, "1.1.4")]
+    assert send(playout, 1.03) == 1
+
+
+def test_a_phrase_without_audio_is_forgotten_by_a_clear() -> None:
+    """It counts neither as queued nor as heard, and is waited for no longer."""
+    playout = Playout(POLICY)
+    playout.expect(TEXT)
+    assert not playout.drained(Mono(99.0))
+    assert playout.clear(Mono(1.0)) == ""
+    assert playout.drained(Mono(1.0))
+    assert playout.drain_at(Mono(1.0)) == 1.0
+
+
+def test_a_reply_that_was_heard_is_closed() -> None:
+    """The next one begins with nothing heard, in the same epoch: no mark is pending."""
+    playout = playing()
+    send_all(playout, 0.0)
+    playout.mark("0.0.19")
+    assert playout.close() == TEXT
+    assert playout.heard() == ""
+    assert playout.stale(0)
+    assert not playout.mark("0.0.19")
+    assert playout.expect("And?") == 1
+    assert playout.queue(1, 160, (), complete=True) == [Cue(160, "0.1.4")]
+    assert send(playout, 2.0) == 1
+
+
+def test_audio_that_is_still_to_be_sent_is_not_taken_back_by_closing() -> None:
+    """`close` forgets the text, not the voice: the shell has the bytes in its queue."""
+    playout = playing(frames=2)
+    playout.close()
+    assert send(playout, 0.0) == 2
+
+
+def test_the_drain_time_stands_still_while_the_queue_is_played() -> None:
+    """It is what the attempts machine counts down to."""
+    playout = playing()
+    assert playout.drain_at(Mono(1.0)) == pytest.approx(1.2)
+    send(playout, 1.0)
+    for at in (1.0, 1.04, 1.099):
+        assert playout.drain_at(Mono(at)) == pytest.approx(1.2)
+        send(playout, at)
+    assert playout.drain_at(Mono(3.0)) == 3.0
+
+
+def test_words_that_have_no_audio_yet_count_by_the_speaking_rate() -> None:
+    """Less the synthesiser's delay, unless audio covers that."""
+    playout = Playout(POLICY)
+    playout.expect(TEXT)
+    words_s = 3 / WORDS_PER_S
+    assert playout.drain_at(Mono(1.0)) == pytest.approx(1.0 + words_s - 0.1)
+    playout.expect("Hm.")
+    assert playout.drain_at(Mono(1.0)) == pytest.approx(1.0 + 4 / WORDS_PER_S - 0.1)
+    playout.drop(1)
+    playout.queue(0, 1600, (), complete=False)
+    assert playout.drain_at(Mono(1.0)) == pytest.approx(1.2)  # some audio: no more guesses
+    playout.expect(TEXT)
+    assert playout.drain_at(Mono(1.0)) == pytest.approx(1.2 + words_s)
+    send(playout, 1.0)
+    send(playout, 1.1)
+    assert playout.drain_at(Mono(1.15)) == pytest.approx(1.2 + words_s)
+    assert playout.drain_at(Mono(1.21)) == pytest.approx(1.21 + words_s - 0.1)
+
+
+def test_a_guess_is_never_negative() -> None:
+    """A synthesiser that is slower than the words are long."""
+    playout = Playout(PlayoutPolicy(synthesis_s=9.0))
+    playout.expect(TEXT)
+    assert playout.drain_at(Mono(1.0)) == 1.0
+
+
+def test_all_is_heard_when_the_last_mark_is_back() -> None:
+    """Not before the phrase is complete and sent."""
+    playout = playing(complete=False)
+    send_all(playout, 0.0)
+    playout.mark("0.0.19")
+    assert not playout.drained(Mono(50.0))
+    playout.queue(0, 160, (), complete=True)
+    assert not playout.drained(Mono(50.0))
+    send_all(playout, 0.5)
+    assert playout.drained(Mono(0.5))
+
+
+def test_marks_that_got_lost_are_waited_for_only_so_long() -> None:
+    """From the end of the audio, to the grace."""
+    playout = playing()
+    send_all(playout, 0.0)
+    assert not playout.drained(Mono(2.19))
+    assert playout.drained(Mono(2.2 + 1e-9))
+
+
+@pytest.mark.parametrize(
+    ("words", "marks", "heard"),
+    [
+        (WORDS[:0], [], ""),
+        (WORDS[:1], [], ""),
+        (WORDS[:2], ["0.0.4"], "Good"),
+        (WORDS, ["0.0.4", "0.0.12"], "Good morning"),
+    ],
+)
+def test_a_phrase_that_breaks_off_ends_with_the_last_word_that_can_be_proved(
+    words: tuple[SpokenWord, ...], marks: list[str], heard: str
+) -> None:
+    """Regression: the end of the reply waited for a mark that was never sent."""
+    playout = Playout(POLICY)
+    playout.expect(TEXT)
+    cues = playout.queue(0, 800, words, complete=False)
+    assert [cue.name for cue in cues] == marks
+    playout.drop(0)
+    send_all(playout, 0.0)
+    assert playout.drained(Mono(0.2)) == (not marks)
+    for name in marks:
+        playout.mark(name)
+    assert playout.drained(Mono(0.2))
+    assert playout.heard() == heard
