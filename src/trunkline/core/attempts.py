@@ -251,7 +251,7 @@ class Attempts:
     def _launch_at(self) -> Mono:
         """When the silence of the lane in front calls for another attempt."""
         lane = self._lanes[self._front()]
-        if self._retry_at < NEVER or lane.suspected or not self._may_launch():
+        if self._retry_at < NEVER or not self._may_launch():
             return self._retry_at
         if not lane.useful:
             return Mono(lane.last + self._policy.hedge_after_s)
