@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.console.sample import call, drawn, speech, texts
-from trunkline.console.layout import ROW_S_MAX, Layout, Row, place
+from trunkline.console.layout import Layout, Row, place
 from trunkline.console.picture import (
     Attempted,
     CallPicture,
@@ -22,6 +22,7 @@ from trunkline.console.picture import (
     waveform,
 )
 from trunkline.console.report import render_svg
+from trunkline.console.rows import ROW_S_MAX
 from trunkline.console.typeset import Box, text_px
 from trunkline.errors import InputError
 

@@ -12,7 +12,7 @@ import soundfile
 from typing_extensions import override
 
 from tests.console.sample import call, drawn, texts
-from trunkline.console.layout import ROW_S_MAX, place
+from trunkline.console.layout import place
 from trunkline.console.picture import (
     Attempted,
     CallPicture,
@@ -23,6 +23,7 @@ from trunkline.console.picture import (
     Verdict,
 )
 from trunkline.console.report import TAPE_S_MAX, render_html, render_svg
+from trunkline.console.rows import ROW_S_MAX
 from trunkline.errors import InputError
 from trunkline.types import SAMPLE_RATE
 

@@ -35,8 +35,12 @@ QUESTION = "what should i bring"
 START_S = 30.0
 CALL_S = 240.0
 STOP_S = 8.0
+DRAIN_S = 45.0
+"""For a worker that is told to stop: it lets its calls go on for a while."""
 LINE_BYTES_MAX = 1 << 20
 CLIPS = Path(str(resources.files("trunkline.console"))) / "clips"
+
+MARK = "# Written by `trunkline demo`, which deletes this folder when it is run again.\n"
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +89,7 @@ async def staged(order: DemoOrder, tell: Tell) -> AsyncIterator[DemoRun]:
     does not start or end, `InputError` if the folder holds other files.
     """
     started = time.monotonic()
-    _fresh(order.out)
+    fresh_folder(order.out)
     run = DemoRun(order, strike_token(order.seed))
     async with AsyncExitStack() as stack:
 
@@ -96,7 +100,7 @@ async def staged(order: DemoOrder, tell: Tell) -> AsyncIterator[DemoRun]:
         primary = await stack.enter_async_context(_model_server("primary", run, struck))
         backup = await stack.enter_async_context(_model_server("backup", run, struck))
         config = order.out / "trunkline.yaml"
-        config.write_text(_config([primary.port, backup.port]), "utf-8")
+        config.write_text(MARK + configuration([primary.port, backup.port]), "utf-8")
         worker = await stack.enter_async_context(
             _child("worker", ["-m", "trunkline", "serve", str(config), "--events"])
         )
@@ -124,7 +128,13 @@ async def staged(order: DemoOrder, tell: Tell) -> AsyncIterator[DemoRun]:
         primary.process.send_signal(signal.SIGCONT)
         yield run
         worker.terminate()
-        await reading
+        # Waited for here: a signal to a child that is gone would take its exit status away.
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await reading
+                await worker.wait()
+        except TimeoutError:
+            raise DemoError(f"the worker did not end within {DRAIN_S:.0f} s") from None
 
 
 async def _sealed(run: DemoRun) -> None:
@@ -148,12 +158,25 @@ async def _place(order: DemoOrder, url: str, seen: Tell) -> None:
             raise DemoError(f"the call did not end within {CALL_S:.0f} s") from None
 
 
-def _fresh(folder: Path) -> None:
-    """An empty folder; files of an earlier demo go, anything else is not ours to delete."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "call.json").exists():
+def fresh_folder(folder: Path) -> None:
+    """Make *folder* empty; only files of an earlier demo go, anything else is not ours to delete.
+
+    Raises `InputError` if it is a file or holds something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: name another with --out")
+    if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
         raise InputError(f"{folder} holds other files: name another folder with --out")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    """A demo leaves `call.json`; one that did not get that far, its configuration and records."""
+    if (folder / "call.json").is_file():
+        return True
+    config = folder / "trunkline.yaml"
+    return config.is_file() and config.read_text("utf-8", "replace").startswith(MARK)
 
 
 def strike_token(seed: int) -> int:
@@ -181,7 +204,7 @@ async def _model_server(name: str, run: DemoRun, struck: Tell) -> AsyncIterator[
     law = "self_hosted_8b" if name == "primary" else "self_hosted_8b_busy"
     model = f"trunkline.providers.embedded.scripted:{name}"
     args = ["-m", module, "--model", model, "--law", law, "--seed", str(order.seed)]
-    fault = _fault(order.fault, run.after_tokens) if name == "primary" else None
+    fault = fault_script(order.fault, run.after_tokens) if name == "primary" else None
     if fault is not None:
         args += ["--fault", json.dumps(fault)]
     async with _child(name, args) as process:
@@ -196,7 +219,7 @@ async def _model_server(name: str, run: DemoRun, struck: Tell) -> AsyncIterator[
             reading.cancel()
 
 
-def _fault(name: str, after_tokens: int) -> dict[str, object] | None:
+def fault_script(name: str, after_tokens: int) -> dict[str, object] | None:
     """The fault as the model server knows it; a refusal is armed later (`_Refusal`)."""
     match name:
         case "stall":
@@ -288,15 +311,20 @@ def _parsed(line: bytes) -> dict[str, object]:
     return parsed
 
 
-def _config(ports: Sequence[int]) -> str:
-    """The configuration that ships, with the ports of this run and its files beside it."""
-    text = (resources.files("trunkline.config") / "example.yaml").read_text("utf-8")
-    for shipped, ours in (
+def configuration(ports: Sequence[int], shipped: str | None = None) -> str:
+    """The configuration that ships, with the model servers at *ports* and files beside it.
+
+    *shipped*: another text than that of `config/example.yaml`. Raises `DemoError` if it has not
+    exactly one place for each.
+    """
+    if shipped is None:
+        shipped = (resources.files("trunkline.config") / "example.yaml").read_text("utf-8")
+    for theirs, ours in (
         ("127.0.0.1:8101", f"127.0.0.1:{ports[0]}"),
         ("127.0.0.1:8102", f"127.0.0.1:{ports[1]}"),
         ("port: 8100", "port: 0"),
     ):
-        if text.count(shipped) != 1:
-            raise DemoError(f"config/example.yaml has {shipped!r} {text.count(shipped)} times")
-        text = text.replace(shipped, ours)
-    return text
+        if shipped.count(theirs) != 1:
+            raise DemoError(f"config/example.yaml has {theirs!r} {shipped.count(theirs)} times")
+        shipped = shipped.replace(theirs, ours)
+    return shipped

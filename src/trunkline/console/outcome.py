@@ -19,7 +19,6 @@ from trunkline.agent.calendar import Calendar
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.console import plain
 from trunkline.console.demo import TOPIC, DemoError, DemoRun
-from trunkline.console.spoken import embedded_voice
 from trunkline.media import tape as tapes
 from trunkline.media import wav
 from trunkline.media.match import heard
@@ -27,6 +26,7 @@ from trunkline.providers.embedded.scripted import content_items
 from trunkline.records.projections import transcript
 from trunkline.records.recording import transcript_markdown
 from trunkline.records.store import Store
+from trunkline.telephony.script import Voice
 from trunkline.types import Event
 
 PAUSE_S = 0.3
@@ -145,12 +145,15 @@ class Evidence:
         return [event for event in self.events if event.type in types]
 
 
-async def outcome(evidence: Evidence) -> Outcome:
-    """Judge the call, and put `transcript.md` and `recording.wav` beside the tape."""
+async def outcome(evidence: Evidence, voice: Voice) -> Outcome:
+    """Judge the call, and put `transcript.md` and `recording.wav` beside the tape.
+
+    *voice*: the synthesiser that the agent spoke with.
+    """
     run, out = evidence.run, evidence.run.order.out
     told = transcript_markdown(transcript(evidence.events))
     (out / "transcript.md").write_text(told, "utf-8")
-    items = await _items(evidence)
+    items = await _items(evidence, voice)
     turns = _turns(evidence)
     failovers = tuple(_failover(evidence, event) for event in evidence.of("failover"))
     strike = run.strikes[0] if run.strikes else None
@@ -254,14 +257,13 @@ def _failover(evidence: Evidence, event: Event) -> FailoverOutcome:
     )
 
 
-async def _items(evidence: Evidence) -> dict[str, int]:
+async def _items(evidence: Evidence, voice: Voice) -> dict[str, int]:
     """How often each content item of the long answer was heard, in either wording."""
     counts = {}
-    async with embedded_voice({}) as voice:
-        for item in content_items(TOPIC):
-            texts = {item.primary_text, item.backup_text}
-            clips = [np.frombuffer(await voice(text), np.int16) for text in sorted(texts)]
-            counts[item.key] = sum(heard(clip, evidence.agent).count for clip in clips)
+    for item in content_items(TOPIC):
+        texts = {item.primary_text, item.backup_text}
+        clips = [np.frombuffer(await voice(text), np.int16) for text in sorted(texts)]
+        counts[item.key] = sum(heard(clip, evidence.agent).count for clip in clips)
     return counts
 
 

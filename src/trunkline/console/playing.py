@@ -9,6 +9,7 @@ from trunkline.console import show
 from trunkline.console.demo import DemoOrder, staged
 from trunkline.console.live import Live
 from trunkline.console.outcome import Evidence, Outcome, outcome
+from trunkline.console.spoken import embedded_voice
 
 __all__ = ["DemoOrder", "play"]
 
@@ -23,7 +24,8 @@ async def play(order: DemoOrder, console: Console, *, keep_open: bool = False) -
     )
     async with staged(order, Live(console).tell) as run:
         evidence = Evidence(run)
-        result = await outcome(evidence)
+        async with embedded_voice({}) as voice:
+            result = await outcome(evidence, voice)
         show.write(evidence, result, order.out)
         show.table(result, console)
         if keep_open:

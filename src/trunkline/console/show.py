@@ -72,12 +72,18 @@ def table(outcome: Outcome, console: Console) -> None:
 
 def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     for failover in outcome.failovers:
-        yield (
-            failover.kind,
+        told = (
             f"at {failover.at_s:.2f} s {failover.to_endpoint} took over from "
-            f"{failover.from_endpoint} ({failover.fault}, no token for {failover.silent_s:.2f} s), "
-            f"with {failover.queued_s:.2f} s of speech still to be heard",
+            f"{failover.from_endpoint} ({failover.fault})"
         )
+        if failover.kind == "rescue":
+            told += (
+                f" after {failover.silent_s:.2f} s without a token, with "
+                f"{failover.queued_s:.2f} s of speech still to be heard"
+            )
+        else:
+            told += ", before anything was heard"
+        yield failover.kind, told
     if outcome.v2v_p50_s is not None:
         yield "V2V p50", f"{plain.seconds(outcome.v2v_p50_s)} s"
     yield "dead air", f"{plain.seconds(outcome.dead_air_s['max'])} s at most"

@@ -266,7 +266,7 @@ def _xml(document: str) -> web.Response:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens on *host*; a name that is not sure is not."""
+    """Whether only this machine can reach what listens on *host*; a name counts if it is sure."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
