@@ -51,19 +51,21 @@ def says(
     return Step(Speak(loud(seconds)), when, label)
 
 
+HANGS_UP_LATE = Step(HangUp(), AfterAgent(18.0), "hangs up")
 HANGS_UP = Step(HangUp(), AfterAgent(0.8), "hangs up")
 
 
 class Tools:
     """A toolbox that remembers what it ran."""
 
-    def __init__(self) -> None:
+    def __init__(self, takes_s: float = 0.1) -> None:
+        self._takes_s = takes_s
         self.specs = (ToolSpec("end_call", "End the call", {}), ToolSpec("book", "Book", {}))
         self.ran: list[tuple[str, str]] = []
 
     async def run(self, call: ToolCall, key: str) -> ToolResult:
         """Run it, taking a while."""
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(self._takes_s)
         self.ran.append((call.name, key))
         return ToolResult('{"ok": true}', "hang_up" if call.name == "end_call" else "go_on")
 
@@ -86,14 +88,14 @@ class Scene:
     tts: Sequence[SimTts] = field(default_factory=lambda: [SimTts("voice")])
     second_stt: Sequence[str | Exception | None] = ()
     policies: Policies = field(default_factory=Policies)
-    calls: int = 1
+    tool_s: float = 0.1
 
     async def play(self) -> "Scene":
         """Run the call to its end."""
-        self.line = SimLine(CallScript(tuple(self.steps)), max_s=120)
+        self.line = SimLine(CallScript(tuple(self.steps), max_wait_s=30.0), max_s=120)
         self.llms = [SimLlm("primary", self.primary), SimLlm("backup", self.backup)]
         self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
-        self.journal, self.tools = MemoryJournal(), Tools()
+        self.journal, self.tools = MemoryJournal(), Tools(self.tool_s)
         persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY)
         routes: Routes = {
             StageName("stt"): self.stts,

@@ -4,7 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.calls.scenes import APOLOGY, GREETING, HANGS_UP, Scene, calls_tool, says
+from tests.calls.scenes import (
+    APOLOGY,
+    GREETING,
+    HANGS_UP,
+    HANGS_UP_LATE,
+    Scene,
+    calls_tool,
+    says,
+)
 from trunkline.errors import EndpointError, Fault
 from trunkline.testing.simulated import FOREVER, Beat, SimTts, tokens
 from trunkline.types import Delta, Finish, Prompt, TextDelta
@@ -222,3 +230,41 @@ async def test_every_interleaving_gives_the_same_call(seed: int) -> None:
     ).play()
 
     assert scene.texts_heard() == [GREETING, "Hi.", LONG]
+
+
+async def test_a_tool_that_hangs_does_not_hang_the_call() -> None:
+    """After 15 s the model is told that the outcome is not known."""
+
+    def model(prompt: Prompt) -> list[Beat[Delta]]:
+        last = prompt.messages[-1]
+        return tokens("I am not sure.") if last.role == "tool" else calls_tool("book", "Wait.")
+
+    scene = await Scene([says(), HANGS_UP_LATE], ["yes"], model, tool_s=3600.0).play()
+
+    assert scene.texts_heard()[-1] == "Wait. I am not sure."
+    told = scene.llms[0].prompts[-1].messages[-1].content
+    assert "no answer within 15 s" in told
+
+
+async def test_a_cough_after_the_last_word_ends_the_reply() -> None:
+    """Nothing is left to say: no apology, and no task of the reply stays behind."""
+
+    def model(prompt: Prompt) -> list[Beat[Delta]]:
+        if prompt.continue_final:
+            return [(0.1, EndpointError("primary", Fault.EMPTY, "nothing"))]
+        return tokens("Of course, sure.")
+
+    scene = await Scene(
+        [says(), says(0.3, after_s=1.0), HANGS_UP], ["yes", ""], model, model
+    ).play()
+
+    assert APOLOGY not in scene.texts_heard()
+
+
+@pytest.mark.parametrize(("answer_", "state"), [("yes", "granted"), ("maybe", "refused")])
+async def test_only_a_clear_yes_lets_the_recording_begin(answer_: str, state: str) -> None:
+    """What is unclear is journaled as a refusal."""
+    scene = await Scene([says(), HANGS_UP], [answer_], answer("Fine.")).play()
+
+    noted = scene.journal.of("consent.granted", "consent.refused")
+    assert [note.type for note in noted] == [f"consent.{state}"]

@@ -29,6 +29,8 @@ from trunkline.records.answers import answer_of
 from trunkline.records.consent import judge
 from trunkline.types import CallId, DataClass, Mono, Persona, Prompt, Sample, ToolResult, Where
 
+TOOL_S = 15.0
+"""A tool that takes longer has lost the caller's patience; its outcome is then unknown."""
 FACTS_MAX = 256
 """Facts that may wait. A call that falls further behind than this is lost anyway."""
 
@@ -117,7 +119,9 @@ class CallSession:
     def tick(self, now: Mono) -> None:
         """20 ms have passed."""
         self._voice.tick(now)
-        if self._machine.awaits_playout and not self._drain_told and self._playout.drained(now):
+        if self._drain_told or not self._machine.awaits_playout:
+            return
+        if self._playout.drained(now):
             self._drain_told = True
             self._put(words.AllHeard())
 
@@ -136,10 +140,11 @@ class CallSession:
     # -- facts ---------------------------------------------------------------------------------
 
     async def _leg(self) -> None:
+        clock = asyncio.get_running_loop().time
         async for event in self._carrier.events():
             match event:
                 case Media():
-                    self._ear.media(event, self._desk.now())
+                    self._ear.media(event, Mono(clock()))
                 case MarkPlayed(name):
                     if self._playout.mark(name):
                         self._note("playout.mark", {"name": name})
@@ -171,6 +176,8 @@ class CallSession:
                 if isinstance(act, words.HangUp):
                     return act.reason
                 self._perform(act, now)
+            if self._machine.awaits_playout and self._speaker is not None:
+                self._speaker.finish()  # no model and no tool is at work: nothing will be added
 
     async def _next(self) -> _Fact:
         try:
@@ -217,7 +224,6 @@ class CallSession:
         for sentence in [*phrases.feed(text), phrases.end()]:
             if sentence is not None:
                 speaker.say(sentence, "")
-        speaker.finish()
 
     def _think(self, act: words.Think) -> None:
         speaker = self._mouth(act.turn)
@@ -226,8 +232,6 @@ class CallSession:
         self._thinkers.append(thinker)
 
         def settled(text: str, end: Settle) -> None:
-            if not end.tool_calls and end.reason != "failed" and text:
-                speaker.finish()
             self._put(words.StepSettled(act.turn, text, end.reason, end.tool_calls))
 
         prompt = Prompt(act.messages, tuple(self._toolbox.specs))
@@ -268,15 +272,17 @@ class CallSession:
         call = act.call
         intent = {"key": act.key, "name": call.name, "arguments": call.arguments}
         self._note("tool.intent", intent, where=where, data_class=DataClass.TOOL)
-        await self._desk.journal.commit()
         try:
-            result = await self._toolbox.run(call, act.key)
+            await self._desk.journal.commit()  # no intent on disk, no tool
+            async with asyncio.timeout(TOOL_S):
+                result = await self._toolbox.run(call, act.key)
+        except TimeoutError:
+            late = f"no answer within {TOOL_S:g} s; whether it took effect is not known"
+            result = ToolResult(json.dumps({"error": late}))
         except TrunklineError as error:  # the model is told; the caller is still there
             result = ToolResult(json.dumps({"error": str(error)}))
         done = {"key": act.key, "content": result.content, "then": result.then}
         self._note("tool.done", done, where=where, data_class=DataClass.TOOL)
-        if result.then == "hang_up" and self._speaker is not None:
-            self._speaker.finish()
         self._put(words.ToolAnswered(act.turn, call, result))
 
     async def _listen(self, utterance: Utterance) -> None:
@@ -289,9 +295,11 @@ class CallSession:
             return
         verdict = judge(self._persona.greeting, text)
         for type_, data in verdict.events:
-            self._note(type_, data, data_class=DataClass.TRANSCRIPT)
-        if verdict.answer == "unclear":
-            self._note("consent.refused", {"rule": "an unclear answer is not consent"})
+            if state == "granted" or type_ != "consent.granted":
+                self._note(type_, data, data_class=DataClass.TRANSCRIPT)
+        if state == "refused" and verdict.answer != "no":
+            rule = "a yes counts only if the question was heard, an unclear answer never"
+            self._note("consent.refused", {"rule": rule})
 
     def _said_in(self, utterance: Utterance) -> Where:
         """The greeting is turn 0; an utterance belongs to the turn that it normally begins."""
