@@ -179,6 +179,22 @@ def test_ten_seconds_without_audio_end_the_leg() -> None:
     assert on_a_leg(body).aborted
 
 
+def test_an_agent_that_does_not_read_is_no_silent_carrier() -> None:
+    """What came while the agent was busy for a minute is still there when it reads on."""
+
+    async def body(socket: FakeSocket, side: CarrierSide, carrier: TwilioCarrier) -> None:
+        events = carrier.events()
+        assert isinstance(await anext(events), Started)
+        socket.say(side.media(FRAME, Sample(0)))
+        socket.say(side.stop())
+        await asyncio.sleep(60)
+        assert not socket.aborted
+        rest = [event async for event in events]
+        assert rest == [Media(FRAME, Sample(0)), Stopped("the carrier ended the stream")]
+
+    on_a_leg(body)
+
+
 def test_a_broken_protocol_ends_the_leg_with_its_reason() -> None:
     """A second start, or what the socket itself refuses."""
 

@@ -29,6 +29,8 @@ IDLE_S: Final = 10.0
 """Without media: Twilio sends a frame every 20 ms, muted or not; after this the caller is gone."""
 FLUSH_S: Final = 2.0
 """How long a hang-up waits for the outbox: longer than any jitter that the line survives."""
+_BUSY_S: Final = 0.1
+"""How soon an agent that does not read is looked at again."""
 _PIECE_BYTES: Final = SAMPLE_RATE  # one second: small enough that `clear` finds most of it unsent
 
 
@@ -43,7 +45,9 @@ class TwilioCarrier:
         self._outbox = Outbox()
         self._delivered = asyncio.Event()
         self._reason: str | None = None
-        self._heard = asyncio.get_running_loop().time()
+        self._clock = asyncio.get_running_loop().time
+        self._heard = self._clock()
+        self._reading = False
 
     async def events(self) -> AsyncGenerator[CarrierEvent, None]:
         """What happens on the leg, `Started` first, `Stopped` last. To be iterated once."""
@@ -89,6 +93,21 @@ class TwilioCarrier:
                 await self._delivered.wait()
         await self._socket.close(code, self._reason or reason)
 
+    async def watch(self) -> None:
+        """Lose a leg that brings no audio for `idle_s` while its events are awaited.
+
+        One timer a leg, asleep most of the time: a timeout around each read costs more than to
+        decode what was read.
+        """
+        while self._reason is None:
+            left_s = self._heard + self._idle_s - self._clock()
+            if left_s > 0:
+                await asyncio.sleep(max(left_s, 0.001))  # a clock may not move by less
+            elif self._reading:
+                self._lose(f"no audio came from the carrier for {self._idle_s:g} s")
+            else:  # the agent does not read: that is not the carrier's silence
+                await asyncio.sleep(_BUSY_S)
+
     async def deliver(self) -> None:
         """Drain the outbox until the leg ends: the one task that sends."""
         try:
@@ -99,23 +118,22 @@ class TwilioCarrier:
             self._delivered.set()
 
     async def _next(self) -> CarrierEvent | None:
+        self._reading = True
         try:
-            async with asyncio.timeout_at(self._heard + self._idle_s):
-                text = await self._socket.receive()
+            text = await self._socket.receive()
             event = None if text is None else self._decoder.decode(text)
-        except TimeoutError:
-            self._lose(f"no audio came from the carrier for {self._idle_s:g} s")
-            return Stopped(self._reason or "")
         except InputError as broken:
             self._end(f"the carrier broke the protocol: {broken}")
             await self._socket.close(1002, "protocol error")
             return Stopped(self._reason or "")
+        finally:
+            self._reading = False
         if text is None:
             self._end(f"the carrier closed the socket (code {self._socket.close_code or 1006})")
             self._outbox.finish()
             return Stopped(self._reason or "")
         if isinstance(event, Media):
-            self._heard = asyncio.get_running_loop().time()
+            self._heard = self._clock()
         elif isinstance(event, Stopped):
             self._end(event.reason)
             self._outbox.finish()
@@ -162,9 +180,12 @@ async def open_leg(
     async with asyncio.TaskGroup() as tasks:
         carrier = TwilioCarrier(socket, decoder, started, idle_s)
         tasks.create_task(carrier.deliver())
+        watching = tasks.create_task(carrier.watch())
         try:
             yield carrier
         except BaseException:
             await carrier.hangup("the agent failed", code=1011)
             raise
+        finally:
+            watching.cancel()
         await carrier.hangup("the agent is done")

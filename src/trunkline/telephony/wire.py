@@ -71,10 +71,10 @@ class AiohttpSocket:
     async def receive(self) -> bytes | str | None:
         """The next text message, None once closed."""
         message = await self._ws.receive()
+        if message.type is WSMsgType.TEXT:
+            text: bytes | str = message.data
+            return text
         match message.type:
-            case WSMsgType.TEXT:
-                text: bytes | str = message.data
-                return text
             case WSMsgType.BINARY:
                 raise InputError("media stream: a binary message; the protocol is JSON text")
             case WSMsgType.ERROR if isinstance(message.data, aiohttp.WebSocketError):
@@ -119,7 +119,7 @@ class Outbox:
         self._bytes_max = bytes_max
         self._bytes = 0
         self._queue: deque[tuple[bytes, bool]] = deque()
-        self._wake = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self._finished = False
 
     def put(self, message: bytes, *, audio: bool = False) -> None:
@@ -133,7 +133,7 @@ class Outbox:
             )
         self._bytes += len(message)
         self._queue.append((message, audio))
-        self._wake.set()
+        self._wake()
 
     def drop_audio(self) -> None:
         """Drop the audio that was not sent yet; all else keeps its order."""
@@ -143,10 +143,11 @@ class Outbox:
     def finish(self) -> None:
         """Nothing more comes: `drain` returns once all is sent."""
         self._finished = True
-        self._wake.set()
+        self._wake()
 
     async def drain(self, send: Callable[[bytes], Awaitable[None]]) -> None:
         """Send messages in order until `finish`; raises what *send* raises."""
+        loop = asyncio.get_running_loop()
         while True:
             while self._queue:
                 message, _ = self._queue.popleft()
@@ -154,5 +155,10 @@ class Outbox:
                 await send(message)
             if self._finished:
                 return
-            self._wake.clear()
-            await self._wake.wait()
+            self._waiter = loop.create_future()
+            await self._waiter
+
+    def _wake(self) -> None:
+        # A bare future: an Event would look up the loop for each of the leg's frames.
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
