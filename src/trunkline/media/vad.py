@@ -32,8 +32,10 @@ HELD_SAMPLES_MAX: Final = SAMPLE_RATE
 old windows; the oldest are dropped and counted."""
 
 _CONTEXT: Final = 32
+_INPUT_SAMPLES: Final = _CONTEXT + WINDOW_SAMPLES
 _STATE_SHAPE: Final = (2, 1, 128)
 _MEND: Final = "Install it with: pip install --no-deps silero-vad"
+_SILENCE: Final = b"\xff"  # mu-law zero
 _UNIT: Final = g711.mulaw_decode(bytes(range(256))).astype(np.float32) / np.float32(32_768)
 """Mu-law code -> sample in -1..1: one lookup instead of two passes."""
 
@@ -65,25 +67,19 @@ class VadStream:
         self.dropped_samples = 0
         """Samples that were never looked at, because no tick came for a second."""
         self._state = np.zeros(_STATE_SHAPE, np.float32)
-        # Twice the limit: the live part slides to the front once in a while, not at each window.
-        self._audio = np.zeros(_CONTEXT + 2 * HELD_SAMPLES_MAX, np.float32)
-        self._start, self._stop = 0, _CONTEXT  # of context and unseen samples in _audio
+        # Context and unseen samples. Still mu-law: the pool decodes the windows of all calls in
+        # one array operation, rather than each frame in its own.
+        self._audio = bytearray(_SILENCE * _CONTEXT)
         self._fed = 0
 
     def feed(self, mulaw: bytes) -> None:
         """Hold the next G.711 mu-law samples of the call, 8 kHz, for the coming ticks."""
         self._fed += len(mulaw)
-        fresh = mulaw[-HELD_SAMPLES_MAX:]
-        excess = self._held() + len(mulaw) - HELD_SAMPLES_MAX
+        self._audio += mulaw
+        excess = len(self._audio) - _CONTEXT - HELD_SAMPLES_MAX
         if excess > 0:
             self.dropped_samples += excess
-            self._start = min(self._start + excess, self._stop - _CONTEXT)
-        if self._stop + len(fresh) > len(self._audio):
-            live = self._audio[self._start : self._stop].copy()
-            self._audio[: len(live)] = live
-            self._start, self._stop = 0, len(live)
-        self._audio[self._stop : self._stop + len(fresh)] = _UNIT[np.frombuffer(fresh, np.uint8)]
-        self._stop += len(fresh)
+            del self._audio[:excess]
 
     def close(self) -> None:
         """Leave the pool; idempotent. What is held is forgotten."""
@@ -100,17 +96,17 @@ class VadStream:
     ) -> None:
         self.close()
 
-    def _held(self) -> int:
-        return self._stop - self._start - _CONTEXT
+    def _ready(self) -> bool:
+        return len(self._audio) >= _INPUT_SAMPLES
 
-    def _window(self) -> NDArray[np.float32]:
-        return self._audio[self._start : self._start + _CONTEXT + WINDOW_SAMPLES]
+    def _window(self) -> bytearray:
+        return self._audio[:_INPUT_SAMPLES]
 
     def _done(self, probability: float, state: NDArray[np.float32]) -> Window:
         """Move on by the window that was just judged."""
         self._state = state
-        self._start += WINDOW_SAMPLES
-        return Window(probability, Sample(self._fed - self._held()))
+        del self._audio[:WINDOW_SAMPLES]
+        return Window(probability, Sample(self._fed - len(self._audio) + _CONTEXT))
 
 
 class VadPool:
@@ -147,22 +143,23 @@ class VadPool:
         order; less than a window stays held.
         """
         judged: list[tuple[VadStream, Window]] = []
-        ready = [s for s in self._streams if s._held() >= WINDOW_SAMPLES]
+        ready = [s for s in self._streams if s._ready()]
         while ready:
             judged += self._judge(ready)
-            ready = [s for s in ready if s._held() >= WINDOW_SAMPLES]
+            ready = [s for s in ready if s._ready()]
         return judged
 
     def _judge(self, ready: list[VadStream]) -> list[tuple[VadStream, Window]]:
+        codes = np.frombuffer(b"".join([s._window() for s in ready]), np.uint8)
         probability, state = self._session.run(
             None,
             {
-                "input": np.stack([s._window() for s in ready]),
+                "input": _UNIT[codes].reshape(len(ready), _INPUT_SAMPLES),
                 "state": np.concatenate([s._state for s in ready], axis=1),
                 "sr": self._rate,
             },
         )
         return [
-            (stream, stream._done(float(probability[i, 0]), state[:, i : i + 1]))
-            for i, stream in enumerate(ready)
+            (stream, stream._done(speech, state[:, i : i + 1]))
+            for i, (stream, [speech]) in enumerate(zip(ready, probability.tolist(), strict=True))
         ]
