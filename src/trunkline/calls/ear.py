@@ -73,7 +73,7 @@ class Ear:
         self, tap: Callable[[Sample, bytes], None], watch: Callable[[bytes], None]
     ) -> None:
         self._tap, self._watch = tap, watch
-        self._ring: deque[AudioFrame] = deque(maxlen=_RING_FRAMES)
+        self._ring: deque[Media] = deque(maxlen=_RING_FRAMES)
         self._utterance: Utterance | None = None
         self._opened = Utterance(-1, Sample(0), [])
         self._count = 0
@@ -85,15 +85,14 @@ class Ear:
         self._tap(media.at, media.mulaw)
         self._watch(media.mulaw)
         self._next, self._heard_at = Sample(media.at + len(media.mulaw)), now
-        frame = AudioFrame(mulaw_decode(media.mulaw).tobytes(), media.at)
-        self._ring.append(frame)
+        self._ring.append(media)
         if self._utterance is not None:
-            self._utterance.append(frame)
+            self._utterance.append(_frame(media))
 
     def open(self, at: Sample) -> Utterance:
         """The caller began to speak at *at*."""
         since = at - int(PREROLL_S * SAMPLE_RATE)
-        frames = [frame for frame in self._ring if frame.at + FRAME_SAMPLES > since]
+        frames = [_frame(media) for media in self._ring if media.at + FRAME_SAMPLES > since]
         self._utterance = self._opened = Utterance(self._count, at, frames)
         self._count += 1
         return self._utterance
@@ -109,3 +108,8 @@ class Ear:
         if self._heard_at is None:
             return self._next
         return Sample(self._next + round((when - self._heard_at) * SAMPLE_RATE))
+
+
+def _frame(media: Media) -> AudioFrame:
+    """Decoded only here: most frames of a call are silence that no recogniser gets."""
+    return AudioFrame(mulaw_decode(media.mulaw).tobytes(), media.at)

@@ -58,6 +58,8 @@ class Pacer:
         self._vad = vad
         self._calls: dict[Listener, Paced] = {}
         self._busy = asyncio.Event()
+        self.due = Mono(0.0)
+        """When the tick that is being served was due: how late the worker is."""
 
     def join(self, call: Paced) -> Listener:
         """Pace *call*; feed the stream that comes back with its caller's audio."""
@@ -81,7 +83,7 @@ class Pacer:
             due = clock()
             while self._calls:
                 await asyncio.sleep(max(0.0, due - clock()))
-                now = Mono(clock())
+                now, self.due = Mono(clock()), Mono(due)
                 due = due + FRAME_S if now < due + BEHIND_MAX_S else now + FRAME_S
                 self._tick(now)
 

@@ -72,6 +72,8 @@ class Voice:
 
     def tick(self, now: Mono) -> None:
         """Send what is due and hand over what was heard."""
+        if not self._queue and not self._playing:
+            return  # the agent is silent: half of all ticks
         for _ in range(self._playout.due(now)):
             self._send_marks()
             frame = self._queue.popleft()
