@@ -134,15 +134,15 @@ def show(report: Mapping[str, Any], out: Path, console: Console) -> None:
         )
     console.print(rows)
     console.print()
-    told = f"V2V p50 {plain.seconds(report['v2v_p50_s'])} s, " if report["v2v_s"] else ""
+    told = ""
+    if report["v2v_p50_s"] is not None:
+        told = f"V2V p50 {plain.seconds(report['v2v_p50_s'])} s, "
     told += f"dead air at most {plain.seconds(report['dead_air_max_s'])} s"
     if report["unanswered"]:
         told += f", turns never answered: {report['unanswered']}"
     console.print(Text(f"{told}; {ENDINGS[report['ended']]}."))
-    console.print(
-        f"tape {out / 'tape.wav'} (left caller, right agent), figures {out / 'call.json'}",
-        soft_wrap=True,
-    )
+    for name, file in (("tape", "tape.wav"), ("figures", "call.json")):
+        console.print(Text(f"{name:<8} {out / file}"), soft_wrap=True)
 
 
 def _speaks(script: Path | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 import uvloop
 from rich.console import Console
+from rich.text import Text
 
 from trunkline.config.load import load
 from trunkline.console import calling
@@ -44,7 +45,7 @@ def main() -> None:
 def _fail(error: BaseException) -> None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    _errors.print(f"[red]error[/red] {error}", soft_wrap=True)
+    _errors.print(Text("error ", "red").append(str(error), "default"), soft_wrap=True)
     sys.exit(2)
 
 
@@ -72,21 +73,20 @@ def demo(
 def check(config: ConfigPath = Path("trunkline.yaml")) -> None:
     """Validate a configuration and show who serves what, and where."""
     loaded = load(config)
-    out = Console()
+    out = Console(highlight=False)
     for name, agent in loaded.agents.items():
-        out.print(f"agent [bold]{name}[/bold]")
+        out.print(Text("agent ").append(name, "bold"))
         for stage, route in agent.routes.items():
             parts = []
             for endpoint in route:
                 e = loaded.endpoints[endpoint]
                 parts.append(f"{endpoint} ({e.api} {e.model}, {e.zone}, {e.failure_domain})")
-            out.print(f"  {stage}: " + ", then ".join(parts), soft_wrap=True)
+            out.print(Text(f"  {stage}: " + ", then ".join(parts)), soft_wrap=True)
             domains = {loaded.endpoints[endpoint].failure_domain for endpoint in route}
             if len(domains) == 1:
-                out.print(
-                    f"  [yellow]{stage} does not survive the loss of {domains.pop()}[/yellow]"
-                )
-    out.print(f"{config}: valid")
+                lost = f"  {stage} does not survive the loss of {domains.pop()}"
+                out.print(Text(lost, "yellow"), soft_wrap=True)
+    out.print(Text(f"{config}: valid"), soft_wrap=True)
 
 
 @app.command()
@@ -120,7 +120,8 @@ def serve(
             if events:
                 tell({"type": "ready", "port": server.port, "pid": os.getpid()})
             else:
-                Console().print(f"answering as [bold]{name}[/bold]; webhook {url}")
+                told = Text("answering as ").append(name, "bold").append(f"; webhook {url}")
+                Console().print(told, soft_wrap=True)
             await stop.wait()
 
     uvloop.run(run())
