@@ -58,13 +58,13 @@ SHOWN = """\
   3.00  caller           yes what should i bring
   4.57                   consent given: recording begins
   4.66  tool             find slots (monday): none
-        turn    ░░░░░▓█ 0.54 s: turn 0.35 text 0.01 token 0.08 audio 0.10
-  4.74  agent   primary  Of course.
-  4.80  FAULT   primary  frozen (SIGSTOP) at token 15
-  5.50  agent   primary  Bring your card.
-  6.50          primary  stalled: no token for 1.70 s, 0.50 s of speech left
-  6.70  rescue  backup   goes on for primary (stalled)
-  7.00  agent   backup   And be early.
+        turn     ░░░░░▓█ 0.54 s: turn 0.35 text 0.01 token 0.08 audio 0.10
+  4.74  agent    primary Of course.
+  4.80  FAULT    primary frozen (SIGSTOP) at token 15
+  5.50  agent    primary Bring your card.
+  6.50           primary stalled: no token for 1.70 s, 0.50 s of speech left
+  6.70  rescue   backup  goes on for primary (stalled)
+  7.00  agent    backup  And be early.
   8.10                   call ended: the agent said goodbye
 """
 
@@ -90,7 +90,7 @@ def test_a_recorded_call_makes_these_lines() -> None:
 
 def test_a_terminal_without_block_signs_gets_ascii() -> None:
     """The waterfall is drawn with what the terminal has."""
-    assert "turn    .....=# 0.54 s" in told(*RECORDED, encoding="ascii")
+    assert "turn     .....=# 0.54 s" in told(*RECORDED, encoding="ascii")
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -100,7 +100,7 @@ def test_long_words_go_on_under_themselves(width: int) -> None:
     spoken = (0.1, "phrase.spoken", {"index": 0, "text": text, "endpoint": "primary"}, None)
     lines = told(RECORDED[0], spoken, (0.2, "caller", {"agent_on": ""}, None), width=width)
     first, *rest = lines.splitlines()
-    assert first.startswith("  0.20  agent   primary  Your cleaning")
+    assert first.startswith("  0.20  agent    primary Your cleaning")
     assert max(map(len, lines.splitlines())) <= width
     assert all(line[:25].isspace() for line in rest)
     assert " ".join(lines.split()[3:]) == text.strip()
@@ -137,6 +137,14 @@ def test_the_next_call_begins_at_zero() -> None:
     again = [(at_s + 100, *rest) for at_s, *rest in RECORDED]
     lines = told(*RECORDED, *again)  # type: ignore[arg-type]  # the same, moved in time
     assert lines == SHOWN * 2
+
+
+def test_a_takeover_of_any_kind_keeps_its_column() -> None:
+    """A longer word than `rescue` does not run into the endpoint."""
+    change = {"from": "primary", "to": "backup", "fault": "unreachable"}
+    for kind in ("hedge", "rescue", "failover"):
+        line = told(RECORDED[0], (1.0, "failover", {**change, "kind": kind}, None))
+        assert line.split()[1:3] == [kind, "backup"]
 
 
 def test_what_comes_before_the_call_or_means_nothing_is_not_shown() -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from tests.console.staged import FAILOVER_S, FREEZE_S, ITEM_S, ITEMS, Plot, staged, voice
 from trunkline.console import show
 from trunkline.console.outcome import Outcome, outcome
+from trunkline.console.report import render_svg
 
 
 async def shown(folder: Path, plot: Plot, width: int = 80) -> str:
@@ -73,6 +74,43 @@ async def test_the_freeze_the_takeover_and_the_attempts_are_drawn(tmp_path: Path
     (attempt,) = picture.attempts
     assert attempt.silent_s == pytest.approx(5.4)
     assert (attempt.start_s, attempt.end_s) == pytest.approx((5.3, 6.6))
+
+
+@pytest.mark.parametrize(
+    ("changes", "title", "subtitle"),
+    [
+        (
+            {},
+            "one frozen model",
+            "At 6.0 s the primary model dies at token 15 of its answer. The c",
+        ),
+        (
+            {"fault": "refuse", "struck_token": 0},
+            "one model that refuses",
+            "stops answering. The c",
+        ),
+        ({"items_lost": 1}, "one frozen model", "The answer does not reach the caller"),
+        ({"fault": "none", "struck_at_s": None}, "One phone call", "Nothing was broken"),
+    ],
+)
+async def test_the_title_says_what_was_broken_and_what_came_of_it(
+    tmp_path: Path, changes: dict[str, object], title: str, subtitle: str
+) -> None:
+    """It does not praise a call that lost something."""
+    evidence = await staged(tmp_path, Plot())
+    result = replace(await outcome(evidence, voice), **changes)  # type: ignore[arg-type]  # mixed
+    picture = show.draw(evidence, result)
+    assert title in picture.title
+    assert subtitle in picture.subtitle
+
+
+async def test_a_refusal_has_no_time_to_take_over(tmp_path: Path) -> None:
+    """Nobody asked the server when it began to refuse: the seconds until then prove nothing."""
+    evidence = await staged(tmp_path, Plot())
+    evidence.run.strikes[0]["kind"] = "refuse"
+    svg = render_svg(show.draw(evidence, await outcome(evidence, voice)))
+    assert "to notice and take over" not in svg
+    assert "primary refuses connections" in svg
 
 
 async def test_the_files_of_the_report_are_beside_it(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 from trunkline.console import plain
 from trunkline.types import SAMPLE_RATE
 
-CHARS_PER_S = CHARS_MAX = 14
+CHARS_PER_S = CHARS_MAX = 13
 """Scale and full width of the waterfall: a turn of a second, with its figures, fits 80 columns."""
 STYLES = {"primary": "cyan", "backup": "yellow"}
 _STAGES = (("turn", "░."), ("text", "▒:"), ("token", "▓="), ("audio", "█#"))
@@ -133,10 +133,9 @@ class Live:
                 what = plain.fault(str(data["kind"]), data.get("token"))
                 self._print(at, "FAULT", what, "bold white on red", "primary")
             case "attempt.suspected":
-                what = (
-                    f"{data['fault']}: no token for {data['silent_s']:.2f} s, "
-                    f"{data['queued_s']:.2f} s of speech left"
-                )
+                what = f"{data['fault']}: no token for {data['silent_s']:.2f} s"
+                if data["queued_s"] > 0:
+                    what += f", {data['queued_s']:.2f} s of speech left"
                 self._print(at, "", what, "bold red", str(data["endpoint"]))
             case "failover":
                 what = f"goes on for {data['from']} ({data['fault']})"
@@ -150,7 +149,7 @@ class Live:
     def _print(self, at: float | None, who: str, what: str, style: str, endpoint: str = "") -> None:
         """Time, who, endpoint and words in columns; long words go on under themselves."""
         when = "" if at is None else f"{at:.2f}"
-        head = f"{when:>6}  {who:<8}" + ("" if who == "turn" else f"{endpoint:<9}")
+        head = f"{when:>6}  {who:<9}" + ("" if who == "turn" else f"{endpoint:<8}")
         room = max(self._console.width - len(head), 20)
         line = Text(head, style="dim")
         if who.isupper() or who in ("rescue", "hedge", "failover"):

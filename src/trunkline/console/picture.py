@@ -41,12 +41,17 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened to an endpoint: it froze, or it took over."""
+    """Something that happened to an endpoint: it froze, or it took over.
+
+    *measured*: the time from a freeze to the takeover counts from here on; not so if the endpoint
+    had nothing to do then.
+    """
 
     kind: Literal["freeze", "failover"]
     at_s: float
     label: str
     endpoint: str
+    measured: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,12 @@ from trunkline.console.picture import (
 from trunkline.console.report import render_html, render_svg
 from trunkline.types import SAMPLE_RATE, Event
 
+_TITLES = {
+    "stall": "One phone call, one frozen model",
+    "cut": "One phone call, one broken connection",
+    "refuse": "One phone call, one model that refuses",
+    "hang": "One phone call, one model that hangs",
+}
 _ABOUT = {
     "picture": "this call as a picture",
     "tape": "what was heard: left the caller, right the agent",
@@ -110,7 +116,7 @@ def write(evidence: Evidence, outcome: Outcome, folder: Path) -> None:
 def draw(evidence: Evidence, outcome: Outcome) -> CallPicture:
     """The call as a picture."""
     return CallPicture(
-        title="One phone call, one frozen model" if outcome.fault == "stall" else "One phone call",
+        title=_TITLES.get(outcome.fault, "One phone call"),
         subtitle=_subtitle(outcome),
         duration_s=len(evidence.tape) / SAMPLE_RATE,
         caller=evidence.tape[:, 0].copy(),
@@ -148,10 +154,14 @@ def draw(evidence: Evidence, outcome: Outcome) -> CallPicture:
 def _subtitle(outcome: Outcome) -> str:
     if outcome.struck_at_s is None:
         return "Nothing was broken in this call."
-    return (
-        f"At {outcome.struck_at_s:.1f} s the primary model dies at token {outcome.struck_token} of "
-        "its answer. The caller hears the answer to its end."
-    )
+    struck = f"At {outcome.struck_at_s:.1f} s the primary model "
+    if outcome.struck_token:
+        struck += f"dies at token {outcome.struck_token} of its answer."
+    else:
+        struck += "stops answering."
+    if outcome.items_lost or outcome.items_repeated:
+        return f"{struck} The answer does not reach the caller as it should."
+    return f"{struck} The caller hears the answer to its end."
 
 
 def _caller_said(evidence: Evidence) -> list[Said]:
@@ -205,7 +215,9 @@ def _moments(evidence: Evidence, outcome: Outcome) -> list[Moment]:
         mono = strike["mono"]
         assert isinstance(mono, float)  # noqa: S101  # our own servers': narrows for mypy
         label = f"primary {plain.fault(str(strike['kind']))}"
-        moments.append(Moment("freeze", evidence.at(mono), label, "primary"))
+        # A server that refuses is not asked until the next turn.
+        asked = strike["kind"] != "refuse"
+        moments.append(Moment("freeze", evidence.at(mono), label, "primary", asked))
     for failover in outcome.failovers:
         label = f"{failover.to_endpoint} goes on"
         moments.append(Moment("failover", failover.at_s, label, failover.to_endpoint))
