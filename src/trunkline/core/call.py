@@ -13,150 +13,66 @@ Rules
     neither is a yes that began before the question, the greeting's last sentence, was heard.
  7. A step that fails is answered by the apology; the second in a row ends the call with it.
  8. An interruption that held no words (a cough) lets the agent go on where it was heard last.
+ 9. A call that broke off goes on with the first sentence that was not heard to its end. The line
+    that says so is not part of the conversation; tools that have not answered run again, under
+    the same keys.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, assert_never
+from typing import assert_never
 
-from trunkline.core.history import PENDING, add, cut
+from trunkline.core.call_words import (
+    Act,
+    AllHeard,
+    Answer,
+    Begin,
+    CallerOnset,
+    CallerSaid,
+    CallPolicy,
+    ConsentIs,
+    Fact,
+    HangUp,
+    RunTool,
+    SayLine,
+    StepSettled,
+    StopReply,
+    Think,
+    Tick,
+    ToolAnswered,
+)
+from trunkline.core.history import PENDING, add, cut, tool_key
 from trunkline.core.phrases import Phrases
+from trunkline.core.resumption import BrokenReply, Consent, Resumption
 from trunkline.types import (
     CallId,
     Message,
     Mono,
     Persona,
-    Sample,
     ToolCall,
-    ToolResult,
 )
 
-Consent = Literal["not_asked", "asked", "granted", "refused"]
-Answer = Literal["yes", "no", "unclear"]
-
-
-@dataclass(frozen=True, slots=True)
-class CallPolicy:
-    """Bounds of a call, in seconds and counts."""
-
-    call_max_s: float = 1800.0
-    caller_silent_max_s: float = 60.0
-    steps_max: int = 6
-    failures_max: int = 2
-
-
-# -- facts -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """The leg is up."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallerOnset:
-    """The caller began to speak at *at*; *heard* is what the caller heard of the reply so far."""
-
-    at: Sample
-    heard: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallerSaid:
-    """An utterance is over. *text* is empty if it held no words; *answer*: as a yes or a no."""
-
-    text: str
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class StepSettled:
-    """A model step of *turn* is over: *text* was given to the synthesiser."""
-
-    turn: int
-    text: str
-    reason: str
-    tool_calls: tuple[ToolCall, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ToolAnswered:
-    """A tool that was run in *turn* answered."""
-
-    turn: int
-    call: ToolCall
-    result: ToolResult
-
-
-@dataclass(frozen=True, slots=True)
-class AllHeard:
-    """Everything that was given to the synthesiser has been heard."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A deadline may have passed."""
-
-
-Fact = Begin | CallerOnset | CallerSaid | StepSettled | ToolAnswered | AllHeard | Tick
-
-# -- acts ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SayLine:
-    """Say *text* without a model, after what is already being said."""
-
-    turn: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Think:
-    """Ask a model; *heard*: the part of this very answer that was heard before."""
-
-    turn: int
-    step: int
-    messages: tuple[Message, ...]
-    heard: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StopReply:
-    """The caller took the word: stop the model and the voice of *turn* at once."""
-
-    turn: int
-    heard: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunTool:
-    """Run *call* at most once under *key*."""
-
-    turn: int
-    step: int
-    call: ToolCall
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentIs:
-    """Consent to the recording changed to *state* because of *text*."""
-
-    state: Consent
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """End the call."""
-
-    reason: str
-
-
-Act = SayLine | Think | StopReply | RunTool | ConsentIs | HangUp
+__all__ = [
+    "Act",
+    "AllHeard",
+    "Answer",
+    "Begin",
+    "Call",
+    "CallPolicy",
+    "CallerOnset",
+    "CallerSaid",
+    "Consent",
+    "ConsentIs",
+    "Fact",
+    "HangUp",
+    "RunTool",
+    "SayLine",
+    "StepSettled",
+    "StopReply",
+    "Think",
+    "Tick",
+    "ToolAnswered",
+]
 
 
 @dataclass(slots=True)
@@ -165,6 +81,7 @@ class _Reply:
     entries: list[Message] = field(default_factory=list)
     heard_before: str = ""
     step: int = 0
+    goes_on: bool = False  # the step under way goes on after text that stands already
     thinking: bool = False
     running: list[ToolCall] = field(default_factory=list)
     closing: bool = False
@@ -175,6 +92,7 @@ class Call:
 
     def __init__(self, call: CallId, persona: Persona, policy: CallPolicy) -> None:
         self._id, self._persona, self._policy = call, persona, policy
+        self._broken: Resumption | None = None
         self._history: list[Message] = []
         self._reply: _Reply | None = None
         self._turn = 0
@@ -186,6 +104,13 @@ class Call:
         self._began: Mono | None = None
         self._quiet_since = Mono(0.0)
         self._over = False
+
+    @classmethod
+    def resume(cls, broken: Resumption, persona: Persona, policy: CallPolicy) -> "Call":
+        """A call that broke off elsewhere; its `Begin` goes on with it."""
+        call = cls(broken.origin, persona, policy)
+        call._broken = broken
+        return call
 
     @property
     def history(self) -> tuple[Message, ...]:
@@ -213,7 +138,8 @@ class Call:
             return ()
         match fact:
             case Begin():
-                return self._greet(now)
+                self._began = self._quiet_since = now
+                return self._greet() if self._broken is None else self._go_on(self._broken)
             case CallerOnset(_, heard):
                 return self._onset(heard)
             case CallerSaid(text, answer):
@@ -231,8 +157,7 @@ class Call:
 
     # -- the caller ----------------------------------------------------------------------------
 
-    def _greet(self, now: Mono) -> list[Act]:
-        self._began = self._quiet_since = now
+    def _greet(self) -> list[Act]:
         acts: list[Act] = [self._line(_Reply(0), self._persona.greeting)]
         if self._persona.asks_consent:
             self._consent = "asked"
@@ -290,8 +215,47 @@ class Call:
         heard = self._history.pop().content
         think = replace(self._think(self._reply), heard=heard)
         self._reply.entries.append(Message("assistant", heard))
-        self._reply.heard_before = heard
+        self._reply.heard_before, self._reply.goes_on = heard, True
         return think
+
+    # -- a call that broke off -----------------------------------------------------------------
+
+    def _go_on(self, broken: Resumption) -> list[Act]:
+        self._turn, self._consent = broken.turn, broken.consent
+        self._history = list(broken.history)
+        line = " ".join(self._persona.resume_line.split())
+        if broken.reply is not None:
+            acts = self._go_on_with(broken.reply, line)
+            if acts:
+                return acts
+        if self._history and self._history[-1].role == "user":
+            think = self._next_turn()
+            return [SayLine(self._turn, line), think]
+        self._turn += 1
+        self._reply = _Reply(self._turn)
+        return [SayLine(self._turn, f"{line} {self._persona.say_again}")]
+
+    def _go_on_with(self, broken: BrokenReply, line: str) -> list[Act]:
+        """The reply that was under way; nothing if all of it was heard."""
+        entries = list(broken.entries)
+        if broken.complete and not broken.rest:
+            self._history += entries
+            return self._hang_up("the agent said goodbye") if broken.closing else []
+        reply = _Reply(self._turn, entries, broken.heard, broken.step, closing=broken.closing)
+        reply.running = list(broken.running)
+        self._reply = reply
+        acts: list[Act] = [SayLine(reply.turn, f"{line} {broken.rest}".strip())]
+        if reply.running:
+            return [*acts, *self._run_tools(reply)]
+        if broken.complete:
+            return acts
+        if not entries or entries[-1].role != "assistant":
+            return [*acts, self._think(reply)]
+        said = entries.pop().content  # of this very step: the model is to go on after it
+        think = replace(self._think(reply), heard=said)
+        add(entries, said)
+        reply.goes_on = True
+        return [*acts, think]
 
     # -- the model -----------------------------------------------------------------------------
 
@@ -299,14 +263,14 @@ class Call:
         reply = self._reply
         if reply is None or reply.turn != fact.turn:
             return []
-        reply.thinking = False
+        all_was_heard = reply.goes_on
+        reply.thinking = reply.goes_on = False
         add(reply.entries, fact.text, fact.tool_calls)
-        all_was_heard = reply.heard_before and not reply.step
         if fact.reason == "failed" or not (fact.text or fact.tool_calls or all_was_heard):
             return [self._apologise(reply)]
         self._failures = 0
         reply.running = list(fact.tool_calls)
-        return [RunTool(fact.turn, reply.step, c, self._key(reply, c)) for c in fact.tool_calls]
+        return self._run_tools(reply)
 
     def _answered(self, fact: ToolAnswered) -> list[Act]:
         reply = self._reply
@@ -365,10 +329,6 @@ class Call:
         self._over = True
         return [HangUp(reason)]
 
-    def _key(self, reply: _Reply, call: ToolCall) -> str:
-        try:
-            arguments = json.dumps(json.loads(call.arguments), sort_keys=True)
-        except (ValueError, RecursionError):  # no JSON, or brackets to the bottom
-            arguments = call.arguments
-        parts = (self._id, str(reply.turn), str(reply.step), call.name, arguments)
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+    def _run_tools(self, reply: _Reply) -> list[Act]:
+        keys = ((call, tool_key(self._id, reply.turn, reply.step, call)) for call in reply.running)
+        return [RunTool(reply.turn, reply.step, call, key) for call, key in keys]

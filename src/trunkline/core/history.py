@@ -1,9 +1,11 @@
-"""The messages of one reply, and what is left of them when the caller takes the word."""
+"""The messages of one reply: what is left when the caller takes the word; the keys of its tools."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from itertools import takewhile
 
-from trunkline.types import Message, ToolCall
+from trunkline.types import CallId, Message, ToolCall
 
 PENDING = '{"status": "pending"}'
 """What the history says of a tool that has not answered yet."""
@@ -44,3 +46,19 @@ def cut(entries: Sequence[Message], heard: str) -> list[Message]:
 
 def _prefix(text: str, heard: str) -> str:
     return text if heard.startswith(text) else heard
+
+
+def spoken(entries: Sequence[Message]) -> str:
+    """All that the agent says in *entries*, joined."""
+    texts = (entry.content for entry in entries if entry.role == "assistant")
+    return " ".join(text for text in texts if text)
+
+
+def tool_key(call: CallId, turn: int, step: int, tool: ToolCall) -> str:
+    """Under which *tool* runs at most once: never by the model's id for it (rule 4 of a call)."""
+    try:
+        arguments = json.dumps(json.loads(tool.arguments), sort_keys=True)
+    except (ValueError, RecursionError):  # no JSON, or brackets to the bottom
+        arguments = tool.arguments
+    parts = (call, str(turn), str(step), tool.name, arguments)
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
