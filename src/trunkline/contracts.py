@@ -131,9 +131,10 @@ class MarkPlayed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The leg ended."""
+    """The leg ended. *lost*: not by the caller, who may still be on the line."""
 
     reason: str
+    lost: bool = False
 
 
 CarrierEvent = Started | Media | Digit | MarkPlayed | Stopped

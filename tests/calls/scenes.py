@@ -11,6 +11,7 @@ from trunkline.calls.session import Policies
 from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.routing import Router, RoutingPolicy
+from trunkline.records.resume import BrokenCall
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
 from trunkline.testing.simulated import (
     Beat,
@@ -90,8 +91,8 @@ class Scene:
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
 
-    async def play(self) -> "Scene":
-        """Run the call to its end."""
+    async def play(self, broken: BrokenCall | None = None) -> "Scene":
+        """Run the call to its end; *broken*: it goes on with that one."""
         self.line = SimLine(CallScript(tuple(self.steps), max_wait_s=30.0), max_s=120)
         self.llms = [SimLlm("primary", self.primary), SimLlm("backup", self.backup)]
         self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
@@ -107,7 +108,7 @@ class Scene:
         worker = Worker(agent, pacer, Router(RoutingPolicy()), lambda _: self.journal)
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(pacer.run())
-            await worker.answer(self.line)
+            await worker.answer(self.line, broken=broken)
             pacing.cancel()
         return self
 

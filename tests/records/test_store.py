@@ -111,7 +111,7 @@ async def test_a_dead_workers_calls_are_sealed_when_it_starts_again(tmp_path: Pa
         assert records.recovery.damage == ()
         events = records.store.open_call(CALL).events
     assert [event.type for event in events[1:]] == ["dtmf"] * 5 + ["call.ended", "journal.closed"]
-    assert events[-2].data == {"reason": "worker died"}
+    assert events[-2].data == {"reason": "worker died", "broken": True}
     assert events[-1].data == {"reason": "worker died", "events": 8, "recovered": True}
     assert wal(tmp_path) == []
 

@@ -173,7 +173,7 @@ def test_ten_seconds_without_audio_end_the_leg() -> None:
 
             group.create_task(chatter())
             last = (await everything(carrier))[-1]
-        assert last == Stopped("no audio came from the carrier for 10 s")
+        assert last == Stopped("no audio came from the carrier for 10 s", lost=True)
         assert loop.time() - begun == pytest.approx(15.0)
 
     assert on_a_leg(body).aborted
@@ -218,7 +218,7 @@ def test_a_closed_socket_is_a_stop_with_its_code() -> None:
     async def body(socket: FakeSocket, side: CarrierSide, carrier: TwilioCarrier) -> None:
         socket.say(None)
         assert (await everything(carrier))[-1] == Stopped(
-            "the carrier closed the socket (code 1006)"
+            "the carrier closed the socket (code 1006)", lost=True
         )
 
     on_a_leg(body)
@@ -234,7 +234,7 @@ def test_hanging_up_twice_is_hanging_up_once() -> None:
             carrier.play(FRAME)
             await carrier.hangup("goodbye")
             await carrier.hangup("again")
-        assert reading.result()[-1] == Stopped("goodbye")
+        assert reading.result()[-1] == Stopped("goodbye", lost=True)
 
     socket = on_a_leg(body)
     assert socket.closed == (1000, "goodbye")

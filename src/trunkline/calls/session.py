@@ -6,7 +6,7 @@ and from the voice to the carrier, in the pacer's tick.
 
 import asyncio
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trunkline.calls.ear import Ear, Utterance
@@ -26,7 +26,8 @@ from trunkline.core.turns import EndOfSpeech, Onset, TurnPolicy, Turns, Window
 from trunkline.errors import TrunklineError
 from trunkline.media import vad
 from trunkline.records.answers import answer_of
-from trunkline.records.consent import judge
+from trunkline.records.consent import carried_over, judge
+from trunkline.records.resume import BrokenCall, resumed
 from trunkline.types import CallId, DataClass, Mono, Persona, Prompt, Sample, ToolResult, Where
 
 TOOL_S = 15.0
@@ -48,13 +49,17 @@ class Policies:
 @dataclass(frozen=True, slots=True)
 class _HungUp:
     reason: str
+    lost: bool = True
 
 
 _Fact = words.Fact | Onset | _HungUp
 
 
 class CallSession:
-    """Runs one call to its end: `await run()`; it returns when the leg is gone."""
+    """Runs one call to its end: `await run()`; it returns when the leg is gone.
+
+    *broken*: an earlier call on the same line, with which this one goes on.
+    """
 
     def __init__(
         self,
@@ -65,11 +70,17 @@ class CallSession:
         toolbox: Toolbox,
         policies: Policies,
         pacer: Pacer,
+        broken: BrokenCall | None = None,
     ) -> None:
         self._id, self._carrier, self._desk = call, carrier, desk
         self._persona, self._toolbox, self._policies = persona, toolbox, policies
         self._pacer = pacer
-        self._machine = Call(call, persona, policies.call)
+        self._broken = broken
+        self._machine = (
+            Call(call, persona, policies.call)
+            if broken is None
+            else Call.resume(broken.resumption, persona, policies.call)
+        )
         self._turns = Turns(policies.turns)
         self._playout = Playout(policies.playout)
         self._voice = Voice(carrier, self._playout, self._agent_heard)
@@ -90,8 +101,9 @@ class CallSession:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._spawn(self._leg())
-                reason = await self._converse()
-                self._note("call.ended", {"reason": reason})
+                end = await self._converse()
+                reason = end.reason
+                self._note("call.ended", {"reason": reason, "broken": end.lost})
                 await self._carrier.hangup(reason)
                 for task in self._tasks | self._reply:
                     task.cancel()
@@ -153,28 +165,31 @@ class CallSession:
                 case Started():
                     self._started(event)
                     self._put(words.Begin())
-                case Stopped(reason):
-                    self._put(_HungUp(reason))
+                case Stopped(reason, lost):
+                    self._put(_HungUp(reason, lost))
                     return
         self._put(_HungUp("the carrier went away"))
 
-    async def _converse(self) -> str:
+    async def _converse(self) -> _HungUp:
         """Decide and act until the call is over; why it ended."""
         while True:
             fact = await self._next()
             now = self._desk.now()
             match fact:
-                case _HungUp(reason):
-                    return reason
+                case _HungUp():
+                    return fact
                 case Onset(at):
                     fact = words.CallerOnset(at, self._playout.heard())
                 case words.AllHeard() if self._machine.awaits_playout:
                     self._reply_over(self._playout.close(), interrupted=False)
                 case _:
                     pass
-            for act in self._machine.feed(fact, now):
+            acts = self._machine.feed(fact, now)
+            if self._broken is not None and isinstance(fact, words.Begin):
+                self._resumed(self._broken, acts)
+            for act in acts:
                 if isinstance(act, words.HangUp):
-                    return act.reason
+                    return _HungUp(act.reason, lost=False)
                 self._perform(act, now)
             if self._machine.awaits_playout and self._speaker is not None:
                 self._speaker.finish()  # no model and no tool is at work: nothing will be added
@@ -232,10 +247,12 @@ class CallSession:
         self._thinkers.append(thinker)
 
         def settled(text: str, end: Settle) -> None:
+            self._note("step.settled", {"reason": end.reason}, where=where)
             self._put(words.StepSettled(act.turn, text, end.reason, end.tool_calls))
 
         prompt = Prompt(act.messages, tuple(self._toolbox.specs))
         where = Where(self._id, act.turn, act.step)
+        self._note("step.started", {}, where=where)
         self._in_reply(
             thinker.run(
                 prompt,
@@ -270,7 +287,7 @@ class CallSession:
     async def _run_tool(self, act: words.RunTool) -> None:
         where = Where(self._id, act.turn, act.step)
         call = act.call
-        intent = {"key": act.key, "name": call.name, "arguments": call.arguments}
+        intent = {"key": act.key, "id": call.id, "name": call.name, "arguments": call.arguments}
         self._note("tool.intent", intent, where=where, data_class=DataClass.TOOL)
         try:
             await self._desk.journal.commit()  # no intent on disk, no tool
@@ -308,8 +325,21 @@ class CallSession:
     # -- inside --------------------------------------------------------------------------------
 
     def _started(self, event: Started) -> None:
-        data = {"carrier": event.stream, "agent": self._persona.name}
+        data = {
+            "carrier": event.stream,
+            "carrier_call": event.carrier_call,
+            "agent": self._persona.name,
+        }
         self._note("call.started", {**data, "language": self._persona.language})
+
+    def _resumed(self, broken: BrokenCall, acts: Sequence[words.Act]) -> None:
+        """Journal all that the next worker would need, should this one die too."""
+        line = " ".join(self._persona.resume_line.split())
+        says = next((act.text for act in acts if isinstance(act, words.SayLine)), "")
+        self._note("call.resumed", resumed(broken, line, says), data_class=DataClass.TRANSCRIPT)
+        record = broken.consent
+        for type_, data in carried_over(record.state, record.question, record.answer, record.rule):
+            self._note(type_, data, data_class=DataClass.TRANSCRIPT)
 
     def _in_reply(self, work: Coroutine[None, None, None]) -> None:
         """Run *work* until it is done or the caller interrupts."""

@@ -13,6 +13,7 @@ from trunkline.calls.steps import Desk, Routes
 from trunkline.contracts import Carrier, Journal, Toolbox
 from trunkline.core.routing import Router
 from trunkline.errors import TrunklineError
+from trunkline.records.resume import BrokenCall
 from trunkline.types import CallId, Persona, Wall, uuid7
 
 log = logging.getLogger(__name__)
@@ -48,9 +49,14 @@ class Worker:
     live: dict[CallId, ClosableJournal] = field(default_factory=dict)
     """The journals of the calls that are up, for what is decided outside of them (egress)."""
 
-    async def answer(self, carrier: Carrier) -> None:
-        """Run the call on *carrier* to its end. A call that breaks ends; the worker does not."""
-        call = CallId(uuid7(Wall(time.time()), os.urandom(10)))
+    async def answer(
+        self, carrier: Carrier, call: CallId | None = None, broken: BrokenCall | None = None
+    ) -> None:
+        """Run the call on *carrier* to its end. A call that breaks ends; the worker does not.
+
+        *call* is its id if it has one already; *broken* the call on this line that it goes on with.
+        """
+        call = call or CallId(uuid7(Wall(time.time()), os.urandom(10)))
         try:
             journal = self.journal(call)
         except TrunklineError as error:
@@ -58,12 +64,13 @@ class Worker:
             await carrier.hangup("no record can be kept")
             return
         self.live[call] = journal
-        desk = Desk(journal, self.router, self.agent.routes, {})
+        served = {} if broken is None else dict(broken.served)
+        desk = Desk(journal, self.router, self.agent.routes, served)
         reason = "the call broke"
         try:
             persona, policies = self.agent.persona(), self.agent.policies
             session = CallSession(
-                call, carrier, desk, persona, self.agent.toolbox, policies, self.pacer
+                call, carrier, desk, persona, self.agent.toolbox, policies, self.pacer, broken
             )
             reason = await session.run()
         except Exception:  # the one place where a call ends: its bug must not end the others

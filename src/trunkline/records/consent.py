@@ -68,6 +68,27 @@ def judge(question: str, utterance: str) -> Verdict:
             return Verdict(answer, (answered,))
 
 
+def carried_over(
+    state: Consent, question: str, answer: str, rule: str
+) -> tuple[tuple[str, Mapping[str, object]], ...]:
+    """The events that bring a call which was resumed to the *state* that it had reached before.
+
+    *question*, *answer* and *rule* are those of its first journal: consent rests on what was said
+    then, and holds for the same caller on the same line.
+    """
+    asked = ("consent.asked", {"text": question})
+    yes = {"text": answer, "answer": "yes", "question": question, "rule": rule}
+    match state:
+        case Consent.UNASKED:
+            return ()
+        case Consent.ASKED:
+            return (asked,)
+        case Consent.GRANTED:
+            return (asked, ("consent.answered", yes), ("consent.granted", {"rule": rule}))
+        case Consent.REFUSED | Consent.WITHDRAWN:
+            return (asked, ("consent.refused", {"rule": "not granted before the call broke off"}))
+
+
 class ConsentGuard:
     """The state machine over the `consent.*` events of one call; pure.
 

@@ -47,7 +47,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         {"carrier": str, "agent": str},
         {"carrier_call": str, "language": str, "version": str},
     ),
-    "call.ended": Kind("who or what ended it", {"reason": str}),
+    "call.resumed": Kind(
+        "another worker goes on with call `from`; says: what is said first, beginning with `line`; "
+        "state: the call as it broke off; resumes: how often it did",
+        {"from": str, "resumes": int, "line": str, "says": str, "state": dict},
+        {"served": dict},
+    ),
+    "call.ended": Kind(
+        "who or what ended it; broken: the line was lost, the caller may still be there",
+        {"reason": str},
+        {"broken": bool},
+    ),
     "call.transferred": Kind("the leg was handed on", {"to": str}),
     "dtmf": Kind("a digit", {"digit": str}),
     # Consent: see `records/consent.py`; `judge` makes the last three.
@@ -101,6 +111,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the reply is over, said or interrupted",
         {"generated": str, "spoken": str, "heard": str, "interrupted": bool},
     ),
+    "step.started": Kind("a model step began (envelope's step)"),
+    "step.settled": Kind("a model step is over", {"reason": str}),
     # Attempts: losers and hedges too.
     "attempt.started": Kind(
         "kind: primary, hedge or rescue; prefix: what it continues",
@@ -135,7 +147,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "fault.injected": Kind("a drill: this endpoint was made to fail", {"endpoint": str}),
     # The world.
     "tool.intent": Kind(
-        "durable before the tool runs", {"key": str, "name": str, "arguments": str | dict}
+        "durable before the tool runs; id: the model's own",
+        {"key": str, "name": str, "arguments": str | dict},
+        {"id": str},
     ),
     "tool.done": Kind("what it answered", {"key": str, "content": str}, {"then": str}),
     "egress": Kind(

@@ -116,7 +116,8 @@ def _closed(call: CallId, salvage: _Salvage, directory: Path, clocks: Clocks) ->
     closing = reason | {"events": chain.events + 1 + (not salvage.ended), "recovered": True}
     if salvage.found:
         closing |= {"found": salvage.found}
-    for type, data in (("call.ended", reason), ("journal.closed", closing)):
+    ended = reason | {"broken": True}
+    for type, data in (("call.ended", ended), ("journal.closed", closing)):
         if type == "call.ended" and salvage.ended:
             continue
         record = wire.encode_event(

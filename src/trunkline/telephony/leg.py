@@ -125,13 +125,13 @@ class TwilioCarrier:
         except InputError as broken:
             self._end(f"the carrier broke the protocol: {broken}")
             await self._socket.close(1002, "protocol error")
-            return Stopped(self._reason or "")
+            return Stopped(self._reason or "", lost=True)
         finally:
             self._reading = False
         if text is None:
             self._end(f"the carrier closed the socket (code {self._socket.close_code or 1006})")
             self._outbox.finish()
-            return Stopped(self._reason or "")
+            return Stopped(self._reason or "", lost=True)
         if isinstance(event, Media):
             self._heard = self._clock()
         elif isinstance(event, Stopped):

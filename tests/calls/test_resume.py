@@ -1,0 +1,161 @@
+"""A call that broke off goes on from its journal: nothing is heard or done twice."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.calls.scenes import HANGS_UP, HANGS_UP_LATE, Scene, calls_tool, says
+from trunkline.core.call import Begin, Call, CallPolicy
+from trunkline.core.history import spoken
+from trunkline.records.resume import BrokenCall, broken_call
+from trunkline.testing.simulated import Beat, Note, tokens
+from trunkline.types import (
+    DataClass,
+    Delta,
+    Event,
+    Mono,
+    Persona,
+    Prompt,
+    Sample,
+    Wall,
+)
+
+HOURS = "We open at nine. We close at five. On Sunday we rest."
+"""Three sentences."""
+
+
+def events(notes: Sequence[Note]) -> list[Event]:
+    """What was noted, as it is read back."""
+    return [
+        Event(
+            1,
+            str(n),
+            note.where,
+            note.type,
+            note.at,
+            Sample(0),
+            Wall(0),
+            DataClass.TELEMETRY,
+            "",
+            note.data,
+        )
+        for n, note in enumerate(notes)
+    ]
+
+
+def model(prompt: Prompt) -> list[Beat[Delta]]:
+    """Books when told to, tells the hours else, and goes on where it was."""
+    last = prompt.messages[-1]
+    if last.role == "tool":
+        return tokens("It is booked. Anything else?")
+    if last.role == "user" and "book" in last.content:
+        return calls_tool("book", "One moment.")
+    if last.role == "assistant" or last.content.startswith("["):
+        return tokens("")[-1:]  # nothing to add
+    return tokens(HOURS)
+
+
+async def played() -> Scene:
+    """Consent, a question whose answer is interrupted, a booking, the end."""
+    return await Scene(
+        [says(), says(), says(after_s=1.2), HANGS_UP],
+        ["yes", "when do you open", "please book it"],
+        model,
+    ).play()
+
+
+async def test_a_call_that_ended_is_read_back_as_its_machine_knew_it() -> None:
+    """History, turn, consent and endpoints, tools included."""
+    scene = await played()
+    broken = broken_call(events(scene.journal.notes))
+    assert not broken.broken
+    assert broken.consent.state == "granted"
+    assert broken.served == {"stt": "ears", "llm": "primary", "tts": "voice"}
+    told = [(message.role, message.content) for message in broken.resumption.history]
+    assert told[1] == ("user", "yes")
+    assert [role for role, _ in told].count("user") == 3
+    cut = next(text for role, text in told if role == "assistant" and text.startswith("We open"))
+    assert cut in HOURS
+    assert ("tool", '{"ok": true}') in told
+    assert told[-1] == ("assistant", "It is booked. Anything else?")
+
+
+async def test_a_call_can_go_on_from_every_moment() -> None:
+    """Cut the journal behind each of its events: what comes back is whole and may begin."""
+    scene = await played()
+    notes = scene.journal.notes
+    policy = CallPolicy()
+    persona = Persona("Desk", "en", "Be brief.", "Hello.", "Sorry.")
+    seen = set()
+    for upto in range(1, len(notes)):
+        broken = broken_call(events(notes[:upto]))
+        state = broken.resumption
+        if state.reply is not None:
+            assert spoken(state.reply.entries).startswith(state.reply.heard)
+            seen.add((state.reply.complete, bool(state.reply.running), bool(state.reply.rest)))
+        acts = Call.resume(state, persona, policy).feed(Begin(), Mono(0.0))
+        assert acts
+    assert {(True, False, True), (False, False, True), (True, True, True)} <= seen
+
+
+def resumed_at(notes: Sequence[Note], upto: int) -> BrokenCall:
+    """The call as it was known after *upto* notes."""
+    return broken_call(events(notes[:upto]))
+
+
+@pytest.mark.parametrize("heard", [0, 1, 2])
+async def test_the_rest_of_an_answer_is_heard_once(heard: int) -> None:
+    """From the first sentence that was not heard to its end, behind the line that says so."""
+    first = await Scene([says(), HANGS_UP], ["when do you open"], model).play()
+    notes = first.journal.notes
+    spoken_by = [n for n in notes if n.type == "phrase.spoken" and n.where.turn == 1]
+    sentences = [(str(n.data["index"]), str(n.data["text"])) for n in spoken_by]
+    index, text = sentences[heard]
+    mark = f".{index}.{text.index(' ', 6) if heard else len('We')}"
+    upto = next(
+        place
+        for place, note in enumerate(notes)
+        if note.type == "playout.mark" and str(note.data["name"]).endswith(mark)
+    )
+    second = await Scene([HANGS_UP], [], model).play(resumed_at(notes, upto + 1))
+    rest = " ".join(text for _, text in sentences[heard:])
+    (note,) = second.journal.of("call.resumed")
+    assert note.data["says"] == f"One moment please, I am back. {rest}"
+    assert second.texts_heard() == [f"One moment please, I am back. {rest}"]
+    after = broken_call(events(second.journal.notes)).resumption
+    assert after.history[-1].content == HOURS
+
+
+async def test_a_tool_runs_once_over_two_workers() -> None:
+    """The first worker dies between the intent and the answer; the key is the same."""
+    first = await Scene([says(), HANGS_UP_LATE], ["please book it"], model).play()
+    notes = first.journal.notes
+    upto = next(place for place, note in enumerate(notes) if note.type == "tool.intent")
+    second = await Scene([HANGS_UP], [], model).play(resumed_at(notes, upto + 1))
+    assert second.tools.ran == first.tools.ran
+    assert second.texts_heard() == [
+        "One moment please, I am back. One moment. It is booked. Anything else?"
+    ]
+
+
+async def test_a_call_may_break_off_twice() -> None:
+    """The second journal is enough: it holds what the first one said."""
+    first = await Scene([says(), HANGS_UP], ["when do you open"], model).play()
+    notes = first.journal.notes
+    upto = max(place for place, n in enumerate(notes) if n.type == "phrase.spoken")
+    second = await Scene([HANGS_UP], [], model).play(resumed_at(notes, upto + 1))
+    notes = second.journal.notes
+    marks = [place for place, n in enumerate(notes) if n.type == "playout.mark"]
+    cut = next(place for place in marks if ".2." in str(notes[place].data["name"]))
+    broken = resumed_at(notes, cut + 1)
+    assert broken.resumes == 1
+    assert broken.resumption.reply is not None
+    assert broken.resumption.reply.heard == "We open at nine."
+    third = await Scene([HANGS_UP], [], model).play(broken)
+    assert third.texts_heard() == [
+        "One moment please, I am back. We close at five. On Sunday we rest."
+    ]
+    after = broken_call(events(third.journal.notes))
+    assert after.resumes == 2
+    assert after.resumption.history[-1].content == HOURS
+    assert after.resumption.origin == first.journal.notes[0].where.call
