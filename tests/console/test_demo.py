@@ -57,13 +57,13 @@ def test_an_unknown_fault_is_refused_before_anything_starts() -> None:
 
 
 def test_the_shipped_configuration_gets_the_ports_of_this_run(tmp_path: Path) -> None:
-    """Three places are replaced, nothing else; the result is valid."""
+    """Four places are replaced, nothing else; the result is valid."""
     shipped = (resources.files("trunkline.config") / "example.yaml").read_text("utf-8")
     text = configuration([4001, 4002])
     changed = [
         (a, b) for a, b in zip(shipped.splitlines(), text.splitlines(), strict=True) if a != b
     ]
-    assert len(changed) == 3
+    assert len(changed) == 4
     path = tmp_path / "trunkline.yaml"
     path.write_text(text, "utf-8")
     config = load(path)

@@ -16,6 +16,7 @@ from trunkline.telephony.twiml import (
     Stream,
     parse_twiml,
     twiml_connect,
+    twiml_hangup,
     twiml_refuse,
 )
 
@@ -74,6 +75,18 @@ def test_verbs_are_read_in_order() -> None:
     ]
 
 
+def test_behind_the_stream_the_webhook_is_asked_again() -> None:
+    """As the official package writes it; a hang-up is nothing else."""
+    response, connect = VoiceResponse(), Connect()
+    connect.stream(url=URL)
+    response.append(connect)
+    response.redirect("https://x/twilio/voice?a=1&a=2", method="POST")
+    ours = twiml_connect(URL, {}, "https://x/twilio/voice?a=1&a=2")
+    assert shape(ours) == shape(str(response))
+    assert parse_twiml(ours.encode())[1] == Redirect("https://x/twilio/voice?a=1&a=2")
+    assert parse_twiml(twiml_hangup().encode()) == [Hangup()]
+
+
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
@@ -83,6 +96,7 @@ def test_verbs_are_read_in_order() -> None:
         (b"<Response><Connect/></Response>", "exactly one <Stream"),
         (b"<Response><Connect><Stream/></Connect></Response>", "exactly one <Stream"),
         (b'<Response><Connect action="/x"><Stream url="ws://x"/></Connect></Response>', "no attr"),
+        (b'<Response><Redirect method="GET">/x</Redirect></Response>', "than POST"),
         (b'<Response><Pause length="soon"/></Response>', "whole seconds"),
         (b'<Response><Pause length="601"/></Response>', "at most 600"),
         (b'<!DOCTYPE r [<!ENTITY a "aaaa">]><Response>&a;</Response>', "declaration"),

@@ -212,7 +212,11 @@ class ServerConfig(Model):
     )
     calls_max: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=50,
-        description="a whole number from 1 to 1000: calls that this worker takes at once",
+        description="a whole number from 1 to 1000: calls that each worker takes at once",
+    )
+    drain_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=300.0,
+        description="seconds, 0 to 3600, that running calls have to end when a worker is stopped",
     )
 
 

@@ -323,6 +323,7 @@ def configuration(ports: Sequence[int], shipped: str | None = None) -> str:
         ("127.0.0.1:8101", f"127.0.0.1:{ports[0]}"),
         ("127.0.0.1:8102", f"127.0.0.1:{ports[1]}"),
         ("port: 8100", "port: 0"),
+        ("drain_s: 300", "drain_s: 30"),
     ):
         if shipped.count(theirs) != 1:
             raise DemoError(f"config/example.yaml has {theirs!r} {shipped.count(theirs)} times")

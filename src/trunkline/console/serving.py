@@ -1,6 +1,7 @@
 """From a configuration to a running worker: everything that `trunkline serve` puts together."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,17 +17,27 @@ from trunkline.calls.session import Policies
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.models import Config, attempt_policy, turn_policy
 from trunkline.core.routing import Router, RoutingPolicy
-from trunkline.errors import InputError
+from trunkline.errors import InputError, TrunklineError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
 from trunkline.providers.registry import Resources, open_route_stages, route
+from trunkline.records.resume import BrokenCall, broken_call
 from trunkline.records.worker import WorkerRecords
-from trunkline.telephony.server import TelephonyConfig, TelephonyServer
+from trunkline.telephony.leg import TwilioCarrier
+from trunkline.telephony.server import (
+    CALL_PARAMETER,
+    RESUMES_PARAMETER,
+    Fate,
+    TelephonyConfig,
+    TelephonyServer,
+)
 from trunkline.types import CallId, DataClass, Sample, Where
 
-DRAIN_S = 30.0
-"""How long a worker that is stopped lets its calls go on."""
+log = logging.getLogger(__name__)
+
+RESUMES_MAX = 3
+"""A call that broke off more often is not resumed: perhaps it is what kills workers."""
 HIDDEN = {"attempt.request"}
 """Events that a watcher does not get: large, and in the journal anyway."""
 
@@ -97,15 +108,48 @@ async def serving(
             Policies(attempt_policy(settings.policy), turn_policy(settings.turn)),
         )
         worker = Worker(agent, Pacer(VadPool()), Router(RoutingPolicy()), journal)
-        server = TelephonyServer(telephony(config), worker.answer)
+        recall = Recall(records)
+
+        async def answer(carrier: TwilioCarrier) -> None:
+            parameters = carrier.started.parameters
+            call, broken = (parameters.get(it) for it in (CALL_PARAMETER, RESUMES_PARAMETER))
+            known = broken and await recall(CallId(broken), carrier.started.carrier_call)
+            await worker.answer(carrier, CallId(call) if call else None, known or None)
+
+        server = TelephonyServer(telephony(config), answer, fate=recall.fate)
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(worker.pacer.run())
             await server.start()
             try:
                 yield server
             finally:
-                await server.close(DRAIN_S)
+                await server.close(config.server.drain_s)
                 pacing.cancel()
+
+
+class Recall:
+    """What the *records* know of a call whose stream ended, for whoever has its caller now."""
+
+    def __init__(self, records: WorkerRecords) -> None:
+        self._records = records
+
+    async def __call__(self, call: CallId, carrier_call: str) -> BrokenCall | None:
+        """The call as it broke off; None if nothing is known of it, or it was another line's."""
+        try:
+            events = await self._records.find(call)
+            found = None if events is None else broken_call(events)
+        except TrunklineError as error:  # a caller waits: an operator reads the rest
+            log.error("call %s cannot be resumed: %s", call, error)  # noqa: TRY400  # no trace
+            return None
+        # The id came over the wire: only the line that it belonged to may go on with it.
+        return found if found is not None and found.carrier_call == carrier_call else None
+
+    async def fate(self, call: CallId, carrier_call: str) -> Fate:
+        """What became of it."""
+        found = await self(call, carrier_call)
+        if found is None or (found.broken and found.resumes >= RESUMES_MAX):
+            return "unknown"
+        return "broken" if found.broken else "over"
 
 
 def _now() -> datetime:

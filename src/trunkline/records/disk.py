@@ -93,6 +93,10 @@ def segment_path(directory: Path, number: int) -> Path:
     return directory / f"{number:010d}{WAL_SUFFIX}"
 
 
+class Taken(RecordError):
+    """Another process holds the log."""
+
+
 class SegmentWriter:
     """The blocking half of the log; every method runs on the log's lane, `our_errors` around."""
 
@@ -108,7 +112,7 @@ class SegmentWriter:
             make_directory(self._directory)
             self._lock = lock(self._directory)
             if self._lock is None:
-                raise RecordError(
+                raise Taken(
                     f"{self._directory} is the log of another running worker. "
                     f"Give each worker a name of its own"
                 )

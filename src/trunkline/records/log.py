@@ -26,7 +26,7 @@ from typing import Final, NewType, Self
 
 from trunkline.errors import RecordError
 from trunkline.records import framing
-from trunkline.records.disk import SegmentWriter, our_errors, segment_path
+from trunkline.records.disk import SegmentWriter, Taken, our_errors, segment_path
 from trunkline.records.lanes import Lane, ThreadLane
 
 SEGMENT_BYTES_MAX: Final = 64 * 2**20
@@ -35,6 +35,9 @@ BUFFER_BYTES_MAX: Final = 16 * 2**20
 """Some 8 s of a hundred recorded calls: a disk that is further behind will not catch up."""
 LINGER_S: Final = 0.05
 """What a killed process may lose of notes that nobody committed."""
+OPEN_S: Final = 5.0
+"""How long an opening log waits for another worker that is just taking over what lies in it."""
+_OPEN_AGAIN_S: Final = 0.05
 STALL_S: Final = 5.0
 """A write that takes longer is a dead disk; longer than any caller waits for a tool."""
 
@@ -83,7 +86,7 @@ class WorkerLog:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         try:
-            self.inherited = tuple(await self._lane.submit(self._disk.open))
+            self.inherited = tuple(await self._open())
         except RecordError:
             self._lane.close()
             raise
@@ -110,6 +113,16 @@ class WorkerLog:
             if not stalled:  # a lane that hangs would make us hang
                 await self._lane.submit(self._disk.close)
             self._lane.close()
+
+    async def _open(self) -> list[Path]:
+        give_up_at = self._loop.time() + OPEN_S
+        while True:
+            try:
+                return await self._lane.submit(self._disk.open)
+            except Taken:
+                if self._loop.time() >= give_up_at:
+                    raise
+            await asyncio.sleep(_OPEN_AGAIN_S)
 
     @property
     def healthy(self) -> bool:

@@ -23,8 +23,11 @@ from trunkline.records.lanes import Lane, ThreadLane
 from trunkline.records.log import WorkerLog, read_places
 from trunkline.records.recovery import Recovery, recover
 from trunkline.records.store import Store
-from trunkline.types import CallId
+from trunkline.types import CallId, Event
 
+FIND_S: Final = 4.0
+"""How long a broken call's journal is looked for: a worker that lives may be sealing it."""
+_FIND_AGAIN_S: Final = 0.05
 SEAL_S: Final = 30.0
 """How long a call's end, or the worker's, waits for its journal to be sealed."""
 _WORKER: Final = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
@@ -111,6 +114,26 @@ class WorkerRecords:
         self._live.add(call)
         return journal
 
+    async def find(self, call: CallId, within_s: float = FIND_S) -> list[Event] | None:
+        """The journal of *call*, whichever worker wrote it; None if none is sealed *within_s*.
+
+        If its worker is dead, its log is taken over: all its calls are sealed. A log belongs to
+        a worker that lives for as long as the kernel holds its lock, so those are not disturbed.
+        Raises `InputError` if *call* is no id and `RecordError` if the journal is damaged.
+        """
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + within_s
+        while True:
+            events = await self._sealing.submit(partial(self._sealed_events, call))
+            if events is not None or clock() >= give_up_at:
+                return events
+            await asyncio.sleep(_FIND_AGAIN_S)
+
+    def _sealed_events(self, call: CallId) -> list[Event] | None:
+        if not self.store.has(call):
+            self._take_over_all()
+        return self.store.open_call(call).events if self.store.has(call) else None
+
     async def _settle(self, hold: int, journal: CallJournal) -> None:
         self._live.discard(journal.call)
         seal = partial(
@@ -139,14 +162,16 @@ class WorkerRecords:
 
     def _recover(self) -> Recovery:
         """Our own segments, and those of workers that are dead; blocking."""
-        found = [recover(self._log.inherited, self.store, self._clocks)]
-        with disk.our_errors(f"cannot look for dead workers in {self.store.wal}"):
-            others = sorted(path.parent for path in self.store.wal.glob("*/lock"))
-            found += [self._take_over(path) for path in others]
+        found = [recover(self._log.inherited, self.store, self._clocks), *self._take_over_all()]
         return Recovery(
             tuple(call for one in found for call in one.calls),
             tuple(damage for one in found for damage in one.damage),
         )
+
+    def _take_over_all(self) -> list[Recovery]:
+        with disk.our_errors(f"cannot look for dead workers in {self.store.wal}"):
+            others = sorted(path.parent for path in self.store.wal.glob("*/lock"))
+            return [self._take_over(path) for path in others]
 
     def _take_over(self, directory: Path) -> Recovery:
         held = disk.lock(directory)

@@ -4,9 +4,10 @@
     result = await place_call("http://127.0.0.1:8080/twilio/voice", script)
 
 An http(s) URL is a voice webhook: it gets Twilio's POST (signed, if an auth token is given), and
-the TwiML that it answers is executed (`telephony.twiml` says which verbs). When the agent closes
-the stream, the verbs after `<Connect>` run: the call goes on, on the same tape. A ws(s) URL is
-dialled directly. `<Say>` is spoken if a voice is given, otherwise it is only an event.
+the TwiML that it answers is executed (`telephony.twiml` says which verbs). When the stream is over,
+closed by the agent or broken, the verbs after `<Connect>` run: the call goes on, on the same tape,
+and a `<Redirect>` asks the webhook again, with the same CallSid. A ws(s) URL is dialled
+directly. `<Say>` is spoken if a voice is given, otherwise it is only an event.
 
 All decisions are in `telephony.line`; this is the shell that moves bytes and keeps time.
 """
@@ -180,14 +181,20 @@ class _Call:
             verb = verbs.pop(0)
             match verb:
                 case twiml.Stream():
-                    await self._stream(urljoin(url, verb.url), verb.parameters)
-                    ending = "agent_closed"
+                    try:
+                        await self._stream(urljoin(url, verb.url), verb.parameters)
+                        ending = "agent_closed"
+                    except CarrierLost as lost:  # what Twilio does is not documented apart
+                        if not verbs:
+                            raise
+                        self._warn(str(lost))
                 case twiml.Redirect():
                     documents += 1
                     if documents > REDIRECTS_MAX:
                         raise InputError(f"{url}: {REDIRECTS_MAX} TwiML documents in one call")
                     url = urljoin(url, verb.url)
                     verbs = twiml.parse_twiml(await self._fetch(url))
+                    self._form["CallStatus"] = "in-progress"  # answered, by whatever it said
                 case twiml.Say():
                     await self._say(verb.text)
                 case twiml.Pause():

@@ -7,33 +7,52 @@
 With an auth token, Twilio's signature is required on the webhook and on the upgrade, and the
 stream must carry the ticket that the webhook issued. Without one (local use) anybody who reaches
 the port can talk to the agent, which is logged once if that is more than this machine.
+
+A stream may end while its caller is still there: its worker died, or the line between us broke.
+So the TwiML goes on, behind the stream, with a redirect to the webhook that names the call
+(`?resume=`, by our id, which the webhook makes up). What to say then depends on the call's fate,
+which its journal knows: over (we hang up), broken (a stream again, which goes on with that call),
+or not to be found (a sentence). A redirect names the call before it too, in case that its own
+stream never began.
 """
 
 import asyncio
 import ipaddress
 import logging
+import os
+import re
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from trunkline.contracts import Carrier, Started
+from trunkline.contracts import Started
 from trunkline.errors import CarrierLost, InputError
 from trunkline.telephony import leg, twilio, webhook
 from trunkline.telephony.leg import TwilioCarrier
-from trunkline.telephony.twiml import twiml_connect, twiml_refuse
+from trunkline.telephony.twiml import twiml_connect, twiml_hangup, twiml_refuse
 from trunkline.telephony.wire import CLOSE_S, AiohttpSocket
-from trunkline.types import Wall
+from trunkline.types import CallId, Wall, uuid7
 
 WEBHOOK_BYTES_MAX: Final = 64 * 1024
 """A webhook's form: Twilio sends some 40 short fields."""
 SHUTDOWN_S: Final = 5.0
 """For `on_call` to return after its leg was hung up, before it is cancelled."""
+REDIRECT_S: Final = 2.0
+"""How long a server that closes waits for the carrier to ask what follows the last stream."""
 VOICE_PATH: Final = "/twilio/voice"
 MEDIA_PATH: Final = "/twilio/media"
+CALL_PARAMETER: Final = "trunkline_call"
+"""The stream's parameter with our id of the call."""
+RESUMES_PARAMETER: Final = "trunkline_resumes"
+"""The stream's parameter with the id of the broken call that it goes on with."""
+_RESUME: Final = "resume"
+_OUR_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _TICKET: Final = "trunkline_ticket"
 _CALLER: Final = "trunkline_caller"
 _CALLER_CHARS_MAX: Final = 128  # a number or a SIP address; keeps the parameter within its limit
@@ -45,7 +64,10 @@ _UNSIGNED: Final = (
 
 _log = logging.getLogger(__name__)
 
-OnCall = Callable[[Carrier], Awaitable[None]]
+OnCall = Callable[[TwilioCarrier], Awaitable[None]]
+Fate = Literal["over", "broken", "unknown"]
+FateOf = Callable[[CallId, str], Awaitable[Fate]]
+"""What became of our call on a carrier's call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +75,8 @@ class TelephonyConfig:
     """*port* 0: any free one. *public_url*: how Twilio reaches us if a proxy stands between.
 
     *calls_max*: streams at once, those that have not started yet included; a worker falls behind
-    for everybody if it takes more than it can carry. *reuse_port*: several workers on one port.
+    for everybody if it takes more than it can carry. *keep_alive* false: a webhook's connection is
+    closed behind each response, so that whoever places connections places each request anew.
     """
 
     host: str = "127.0.0.1"
@@ -64,7 +87,9 @@ class TelephonyConfig:
     start_s: float = leg.START_S
     idle_s: float = leg.IDLE_S
     busy_sentence: str = "All our lines are busy. Please call again in a few minutes."
-    reuse_port: bool = False
+    lost_sentence: str = "I am sorry, we were cut off. Please call again."
+    closing_sentence: str = "I am sorry, I have to end this call now. Please call again."
+    keep_alive: bool = True
 
     def __post_init__(self) -> None:
         url = self.public_url
@@ -88,15 +113,18 @@ class TelephonyServer:
         config: TelephonyConfig,
         on_call: OnCall,
         *,
+        fate: FateOf | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        """*fate* None: no journal is kept, so a call whose stream ends is over."""
         self.config = config
-        self._on_call, self._wall = on_call, wall
+        self._on_call, self._fate, self._wall = on_call, fate, wall
         self._streams = 0
         self._carriers: set[TwilioCarrier] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._closing = False
+        self._closing = self._leaving = False
+        self._stream_ended = -REDIRECT_S
         self._site: web.TCPSite | None = None
         self.app = web.Application(client_max_size=WEBHOOK_BYTES_MAX)
         self.app.add_routes(
@@ -125,8 +153,8 @@ class TelephonyServer:
             raise InputError("the telephony server has no port before start()")
         return int(self._runner.addresses[0][1])
 
-    async def start(self) -> None:
-        """Listen; `InputError` if the address cannot be had."""
+    async def start(self, *, listen: bool = True) -> None:
+        """Listen; `InputError` if the address cannot be had. *listen* false: only `adopt`."""
         if self.config.auth_token is None and not is_loopback(self.config.host):
             _log.warning(
                 "no telephony auth token: requests are not checked to come from Twilio; "
@@ -134,12 +162,9 @@ class TelephonyServer:
                 self.config.host,
             )
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner,
-            self.config.host,
-            self.config.port,
-            reuse_port=self.config.reuse_port or None,
-        )
+        if not listen:
+            return
+        site = web.TCPSite(self._runner, self.config.host, self.config.port)
         try:
             await site.start()
         except OSError as taken:
@@ -150,18 +175,40 @@ class TelephonyServer:
             ) from taken
         self._site = site
 
+    async def adopt(self, connection: socket.socket) -> None:
+        """Serve a connection that somebody else has accepted."""
+        factory = self._runner.server
+        if factory is None:
+            raise InputError("the telephony server adopts no connection before start()")
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(factory, connection)
+
     async def close(self, drain_s: float = 0.0) -> None:
-        """Take no more calls, let those that are up end for *drain_s*, hang up the rest."""
+        """Take no more calls, let those that are up end for *drain_s*, hang up the rest.
+
+        The webhook answers to the end: calls that broke off elsewhere may go on here while it
+        drains, and whoever is hung up hears a sentence.
+        """
         self._closing = True
         try:
             async with asyncio.timeout(drain_s):
                 await self._idle.wait()
         except TimeoutError:
             _log.warning("hanging up %d calls: the server is closing", len(self._carriers))
+        self._leaving = True
         async with asyncio.TaskGroup() as tasks:
             for carrier in self._carriers:
                 tasks.create_task(carrier.hangup("the server is shutting down"))
+        if self._fate is not None:
+            await self._answer_redirects()
         await self._runner.cleanup()
+
+    async def _answer_redirects(self) -> None:
+        clock = asyncio.get_running_loop().time
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_S):
+                await self._idle.wait()
+        await asyncio.sleep(max(0.0, self._stream_ended + REDIRECT_S - clock()))
 
     async def _voice(self, request: web.Request) -> web.Response:
         """The webhook: TwiML for a call."""
@@ -174,14 +221,49 @@ class TelephonyServer:
         call, caller = fields.get("CallSid", ""), fields.get("From", "")[:_CALLER_CHARS_MAX]
         if not call:
             return web.Response(status=400, text="CallSid is missing: this is Twilio's webhook\n")
-        if self._closing or self._streams >= self.config.calls_max:
+        response = _xml(await self._twiml(request, call, caller))
+        if self._closing or not self.config.keep_alive:
+            response.force_close()
+        return response
+
+    async def _twiml(self, request: web.Request, call: str, caller: str) -> str:
+        earlier = [text for text in request.query.getall(_RESUME, []) if _OUR_ID.fullmatch(text)]
+        broken = CallId("")
+        if earlier and self._fate is not None:
+            fate: Fate = "unknown"
+            for name in earlier[:2]:
+                broken = CallId(name)
+                fate = await self._fate(broken, call)
+                if fate != "unknown":
+                    break
+            if fate == "over":
+                return twiml_hangup()
+            if fate == "unknown":
+                _log.warning("no journal of call %s: its caller was sent away", earlier[0])
+                return twiml_refuse(self.config.lost_sentence)
+            if self._leaving:
+                return twiml_refuse(self.config.closing_sentence)
+        elif self._closing:
+            return twiml_refuse(self.config.busy_sentence)
+        if self._streams >= self.config.calls_max:
             _log.warning("a call was refused: %d streams are open", self._streams)
-            return _xml(twiml_refuse(self.config.busy_sentence))
-        parameters = {_CALLER: caller}
+            return twiml_refuse(self.config.busy_sentence)
+        return self._connect(self._public(request), call, caller, broken)
+
+    def _connect(self, public: str, call: str, caller: str, broken: CallId) -> str:
+        """TwiML that streams the call, *broken* being the one that it goes on with, if any."""
+        ours = CallId(uuid7(Wall(self._wall()), os.urandom(10)))
+        parameters = {_CALLER: caller, CALL_PARAMETER: ours}
+        then = f"{public}{VOICE_PATH}?{_RESUME}={ours}"
+        if broken:
+            parameters[RESUMES_PARAMETER] = broken
+            then += f"&{_RESUME}={broken}"
         if self.config.auth_token is not None:
-            now = Wall(self._wall())
-            parameters[_TICKET] = webhook.ticket(self.config.auth_token, call, caller, now)
-        return _xml(twiml_connect(_ws(self._public(request)) + MEDIA_PATH, parameters))
+            now, named = Wall(self._wall()), _named(call, parameters)
+            parameters[_TICKET] = webhook.ticket(self.config.auth_token, named, caller, now)
+        return twiml_connect(
+            _ws(public) + MEDIA_PATH, parameters, "" if self._fate is None else then
+        )
 
     async def _media(self, request: web.Request) -> web.StreamResponse:
         """The media socket of one call, from its upgrade to its end."""
@@ -196,7 +278,7 @@ class TelephonyServer:
         )
         await ws.prepare(request)
         socket = AiohttpSocket(ws, request.transport)
-        if self._closing or self._streams >= self.config.calls_max:
+        if self._leaving or self._streams >= self.config.calls_max:
             await socket.close(1013, "busy: try again later")
             return ws
         self._streams += 1
@@ -205,6 +287,7 @@ class TelephonyServer:
             await self._stream(socket)
         finally:
             self._streams -= 1
+            self._stream_ended = asyncio.get_running_loop().time()
             if not self._streams:
                 self._idle.set()
         return ws
@@ -220,6 +303,9 @@ class TelephonyServer:
         except CarrierLost as lost:
             _log.warning("a media stream never started: %s", lost)
             await socket.close(1002, str(lost))
+            return
+        if self._closing and RESUMES_PARAMETER not in started.parameters:
+            await socket.close(1013, "closing: no new calls")
             return
         try:
             async with leg.open_leg(socket, decoder, started, idle_s=self.config.idle_s) as carrier:
@@ -237,7 +323,7 @@ class TelephonyServer:
         caller, ticket = parameters.pop(_CALLER, ""), parameters.pop(_TICKET, "")
         token, now = self.config.auth_token, Wall(self._wall())
         if token is not None and not webhook.valid_ticket(
-            token, ticket, started.carrier_call, caller, now
+            token, ticket, _named(started.carrier_call, parameters), caller, now
         ):
             raise InputError(
                 "the stream's ticket is missing, forged or too old: a stream has to be opened "
@@ -255,6 +341,12 @@ class TelephonyServer:
     def _public(self, request: web.Request) -> str:
         """How the outside reaches us, without a slash at the end."""
         return (self.config.public_url or f"{request.scheme}://{request.host}").rstrip("/")
+
+
+def _named(call: str, parameters: Mapping[str, str]) -> str:
+    """All that a ticket names: the carrier's id of the call and ours."""
+    ours = (parameters.get(name, "") for name in (CALL_PARAMETER, RESUMES_PARAMETER))
+    return " ".join((call, *ours))
 
 
 def _ws(base: str) -> str:

@@ -1,6 +1,10 @@
 """TwiML, the few verbs that a streamed call needs: written by the server, read by the caller tool.
 
-Written: `<Connect><Stream>` with `<Parameter>`s, and a sentence with a hang-up.
+Written: `<Connect><Stream>` with `<Parameter>`s and a `<Redirect>` behind it, a sentence with a
+hang-up, a hang-up. `<Connect>` has no action: it ends when our server closes the WebSocket, and the
+next verb follows (twilio.com/docs/voice/twiml/connect and .../twiml/stream, read November 2026;
+error 31921 says the same). What Twilio does when the socket breaks without a close is not
+documented apart: it is taken to be the same. When the caller hangs up no verb is left to run.
 Read: `<Connect><Stream url>`, `<Say>`, `<Pause length>`, `<Redirect>`, `<Hangup>`, in document
 order, as Twilio executes them (twilio.com/docs/voice/twiml, read November 2026). Any other verb,
 and a `<Connect action=...>`, is an `InputError`: a tool that skipped it would not test what runs.
@@ -45,7 +49,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """`<Redirect>`: go on with the document at *url* (may be relative)."""
+    """`<Redirect>`: go on with the document that a POST to *url* (may be relative) answers."""
 
     url: str
 
@@ -58,8 +62,10 @@ class Hangup:
 Verb = Stream | Say | Pause | Redirect | Hangup
 
 
-def twiml_connect(ws_url: str, parameters: Mapping[str, str]) -> str:
+def twiml_connect(ws_url: str, parameters: Mapping[str, str], then: str = "") -> str:
     """TwiML that streams the call to *ws_url*, which may have no query (Twilio error 31920).
+
+    *then* is the URL that is asked what to do when the stream is over; without it the call ends.
 
     Raises `InputError` if the URL or a parameter would be refused by Twilio.
     """
@@ -78,7 +84,13 @@ def twiml_connect(ws_url: str, parameters: Mapping[str, str]) -> str:
         for name, value in parameters.items()
     )
     stream = f"<Stream url={quoteattr(_plain(ws_url))}>{inner}</Stream>"
-    return f"{_HEAD}<Response><Connect>{stream}</Connect></Response>"
+    redirect = f'<Redirect method="POST">{escape(_plain(then))}</Redirect>' if then else ""
+    return f"{_HEAD}<Response><Connect>{stream}</Connect>{redirect}</Response>"
+
+
+def twiml_hangup() -> str:
+    """TwiML that ends the call."""
+    return f"{_HEAD}<Response><Hangup/></Response>"
 
 
 def twiml_refuse(sentence: str) -> str:
@@ -112,6 +124,8 @@ def _verb(element: ET.Element) -> Verb:
         case "Pause":
             return Pause(_length(element.get("length", "1")))
         case "Redirect":
+            if element.get("method", "POST").upper() != "POST":
+                raise InputError("TwiML <Redirect> with another method than POST is not run here")
             return Redirect(text)
         case "Hangup":
             return Hangup()
