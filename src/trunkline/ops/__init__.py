@@ -1,0 +1,1 @@
+"""Running many workers as one: placement, supervision, the channel between parent and worker."""
