@@ -5,12 +5,15 @@ so lateness never adds up; a worker that was stopped for long skips what it miss
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
 from trunkline.media.vad import Window
 from trunkline.types import FRAME_S, Mono
 
+LATE_TICKS = 250
+"""Five seconds: long enough for a 99th percentile, short enough to tell of now."""
 BEHIND_MAX_S = 0.5
 """A pacer later than this starts anew: a burst of missed ticks would help nobody."""
 
@@ -60,6 +63,8 @@ class Pacer:
         self._busy = asyncio.Event()
         self.due = Mono(0.0)
         """When the tick that is being served was due: how late the worker is."""
+        self.late: deque[float] = deque(maxlen=LATE_TICKS)
+        """How late the last ticks came, in seconds."""
 
     def join(self, call: Paced) -> Listener:
         """Pace *call*; feed the stream that comes back with its caller's audio."""
@@ -84,6 +89,7 @@ class Pacer:
             while self._calls:
                 await asyncio.sleep(max(0.0, due - clock()))
                 now, self.due = Mono(clock()), Mono(due)
+                self.late.append(now - due)
                 due = due + FRAME_S if now < due + BEHIND_MAX_S else now + FRAME_S
                 self._tick(now)
 

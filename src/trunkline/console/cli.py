@@ -96,9 +96,13 @@ def serve(
     events: Annotated[
         bool, typer.Option(help="Print each event of each call as a line of JSON.")
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes behind the one port; SIGHUP renews them.")
+    ] = 1,
 ) -> None:
     """Answer calls until SIGTERM or Ctrl-C; running calls may end."""
     from trunkline.console.serving import serving  # noqa: PLC0415  # loads the engines
+    from trunkline.console.working import supervise  # noqa: PLC0415  # loads the engines
 
     loaded = load(config)
     if agent and agent not in loaded.agents:
@@ -109,12 +113,19 @@ def serve(
         sys.stdout.write(json.dumps(event, default=str) + "\n")
         sys.stdout.flush()
 
+    def told(event: dict[str, object]) -> None:
+        if events:
+            tell({**event, "pid": event.get("pid", os.getpid())})
+        elif event["type"] == "ready":
+            url = f"http://{loaded.server.host}:{event['port']}/twilio/voice"
+            line = Text(f"{workers} workers, answering as ").append(name, "bold")
+            Console().print(line.append(f"; webhook {url}"), soft_wrap=True)
+
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        name = agent or next(iter(loaded.agents))
         async with serving(loaded, name, tell if events else None) as server:
             url = f"http://{loaded.server.host}:{server.port}/twilio/voice"
             if events:
@@ -124,7 +135,11 @@ def serve(
                 Console().print(told, soft_wrap=True)
             await stop.wait()
 
-    uvloop.run(run())
+    name = agent or next(iter(loaded.agents))
+    if workers == 1:
+        uvloop.run(run())
+    else:
+        asyncio.run(supervise(loaded, config, name, workers, told, events=events))
 
 
 @app.command()

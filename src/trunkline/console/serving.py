@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -82,8 +83,23 @@ class Watched:
 async def serving(
     config: Config, agent_name: str, tell: Callable[[dict[str, object]], None] | None = None
 ) -> AsyncIterator[TelephonyServer]:
-    """A worker that takes calls for *agent_name* until the context is left.
+    """The only worker, which listens itself; see `working`."""
+    async with working(config, agent_name, tell, "w0", listen=True) as (server, _):
+        yield server
 
+
+@asynccontextmanager
+async def working(
+    config: Config,
+    agent_name: str,
+    tell: Callable[[dict[str, object]], None] | None,
+    name: str,
+    *,
+    listen: bool,
+) -> AsyncIterator[tuple[TelephonyServer, Worker]]:
+    """A worker that takes calls for *agent_name* until the context is left, and then drains.
+
+    *name* is that of its records; *listen* false: it is given its connections (`adopt`).
     Raises `ConfigError`, `InputError` or `EndpointError` if something is missing: before the first
     call, not in it.
     """
@@ -91,7 +107,7 @@ async def serving(
     practice = load_practice(settings.practice or RIVERSIDE_DENTAL)
     tools = open_tools(practice, settings.folder, _now)
     async with AsyncExitStack() as stack:
-        records = await stack.enter_async_context(WorkerRecords(config.records.directory, "w0"))
+        records = await stack.enter_async_context(WorkerRecords(config.records.directory, name))
         session = await stack.enter_async_context(client_session())
         gate = Gate(lambda decision: _note_egress(worker, decision))
         resources = Resources(session, gate, os.environ)
@@ -116,12 +132,13 @@ async def serving(
             known = broken and await recall(CallId(broken), carrier.started.carrier_call)
             await worker.answer(carrier, CallId(call) if call else None, known or None)
 
-        server = TelephonyServer(telephony(config), answer, fate=recall.fate)
+        shape = replace(telephony(config), keep_alive=listen)
+        server = TelephonyServer(shape, answer, fate=recall.fate)
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(worker.pacer.run())
-            await server.start()
+            await server.start(listen=listen)
             try:
-                yield server
+                yield server, worker
             finally:
                 await server.close(config.server.drain_s)
                 pacing.cancel()

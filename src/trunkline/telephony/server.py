@@ -125,6 +125,7 @@ class TelephonyServer:
         self._idle.set()
         self._closing = self._leaving = False
         self._stream_ended = -REDIRECT_S
+        self._no_room: set[web.RequestHandler] = set()
         self._site: web.TCPSite | None = None
         self.app = web.Application(client_max_size=WEBHOOK_BYTES_MAX)
         self.app.add_routes(
@@ -175,13 +176,24 @@ class TelephonyServer:
             ) from taken
         self._site = site
 
-    async def adopt(self, connection: socket.socket) -> None:
-        """Serve a connection that somebody else has accepted."""
-        factory = self._runner.server
-        if factory is None:
-            raise InputError("the telephony server adopts no connection before start()")
-        loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(factory, connection)
+    async def adopt(self, connection: socket.socket, *, admits: bool = True) -> None:
+        """Serve a connection that somebody else has accepted.
+
+        *admits* false: no call may begin on it; what concerns calls that are up is answered.
+        Raises `InputError` before `start` and after `close`.
+        """
+        server = self._runner.server
+        if server is None:
+            raise InputError("the telephony server adopts connections between start() and close()")
+
+        def protocol() -> web.RequestHandler:
+            made = server()
+            if not admits:
+                self._no_room = {it for it in self._no_room if it.transport is not None}
+                self._no_room.add(made)
+            return made
+
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
     async def close(self, drain_s: float = 0.0) -> None:
         """Take no more calls, let those that are up end for *drain_s*, hang up the rest.
@@ -245,10 +257,13 @@ class TelephonyServer:
                 return twiml_refuse(self.config.closing_sentence)
         elif self._closing:
             return twiml_refuse(self.config.busy_sentence)
-        if self._streams >= self.config.calls_max:
+        if self._full(request):
             _log.warning("a call was refused: %d streams are open", self._streams)
             return twiml_refuse(self.config.busy_sentence)
         return self._connect(self._public(request), call, caller, broken)
+
+    def _full(self, request: web.Request) -> bool:
+        return self._streams >= self.config.calls_max or request.protocol in self._no_room
 
     def _connect(self, public: str, call: str, caller: str, broken: CallId) -> str:
         """TwiML that streams the call, *broken* being the one that it goes on with, if any."""
@@ -278,7 +293,7 @@ class TelephonyServer:
         )
         await ws.prepare(request)
         socket = AiohttpSocket(ws, request.transport)
-        if self._leaving or self._streams >= self.config.calls_max:
+        if self._leaving or self._full(request):
             await socket.close(1013, "busy: try again later")
             return ws
         self._streams += 1

@@ -1,0 +1,218 @@
+"""`trunkline serve --workers N`: the parent that supervises, and the worker that it starts.
+
+python -m trunkline.console.working CONFIG AGENT NAME FD [--events]    one worker; by the parent
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import numpy as np
+import uvloop
+
+from trunkline.calls.worker import Worker
+from trunkline.config.load import load
+from trunkline.config.models import Config
+from trunkline.console.serving import telephony, working
+from trunkline.errors import InputError, TrunklineError
+from trunkline.ops.channel import REPORT_S, Channel, Message, load_message
+from trunkline.ops.placement import Load
+from trunkline.ops.supervisor import Supervisor
+from trunkline.telephony.server import TelephonyServer
+from trunkline.telephony.twiml import twiml_refuse
+
+CPU_S: Final = 1.0
+"""Over what time a worker's share of a core is measured."""
+LINE_BYTES_MAX: Final = 1 << 20
+
+Tell = Callable[[dict[str, object]], None]
+
+
+async def supervise(
+    config: Config, path: Path, agent: str, workers: int, tell: Tell, *, events: bool
+) -> None:
+    """Serve *agent* with *workers* processes until SIGTERM or Ctrl-C; SIGHUP renews them.
+
+    *tell* gets what happens to workers and, with *events*, each event of each call. Raises
+    `InputError` if the address cannot be had.
+    """
+    server = config.server
+    settings = telephony(config)  # an error in it is told here, not by every worker
+    listener = listening(server.host, server.port)
+
+    async def spawn(name: str, channel: socket.socket) -> Process:
+        fd = channel.fileno()
+        args = ["-m", "trunkline.console.working", str(path), agent, name, str(fd)]
+        out = PIPE if events else None
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *args,
+            *(["--events"] if events else []),
+            pass_fds=[fd],
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            limit=LINE_BYTES_MAX,
+        )
+        if events:
+            readers.add(task := asyncio.ensure_future(_forward(process, tell)))
+            task.add_done_callback(readers.discard)
+        return process
+
+    readers: set[asyncio.Task[None]] = set()
+    supervisor = Supervisor(
+        spawn,
+        workers,
+        listener,
+        refusal=refusal(settings.busy_sentence),
+        drain_s=server.drain_s,
+        rng=Random(),  # noqa: S311  # jitter, not a secret
+        tell=tell,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.drain)
+    loop.add_signal_handler(signal.SIGHUP, supervisor.renew)
+    try:
+        await supervisor.run()
+    finally:
+        listener.close()
+        for task in list(readers):
+            await task
+
+
+async def _forward(process: Process, tell: Tell) -> None:
+    """One writer for all: lines of several processes in one pipe would mix."""
+    assert process.stdout is not None  # noqa: S101  # it was asked for
+    async for line in process.stdout:
+        tell(json.loads(line))
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A bound socket; `InputError` if the address cannot be had."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as taken:
+        raise InputError(
+            f"cannot listen on {host}:{port}: {taken.strerror}; choose another server.port, or "
+            "stop what is using it"
+        ) from taken
+    return listener
+
+
+def refusal(sentence: str) -> bytes:
+    """The HTTP response that makes a carrier say *sentence*, where no worker can answer."""
+    body = twiml_refuse(sentence).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + body
+
+
+# -- the worker -----------------------------------------------------------------------------------
+
+
+class Meter:
+    """What a worker measures of itself; *cpu_s* is the process' time on a core so far."""
+
+    def __init__(
+        self,
+        server: TelephonyServer,
+        worker: Worker,
+        cpu_s: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._server, self._worker, self._cpu_s = server, worker, cpu_s
+        self._clock = asyncio.get_running_loop().time
+        self._since = self._clock(), cpu_s()
+        self._cpu = 0.0
+
+    def load(self) -> Load:
+        """The load now; its share of a core over the last `CPU_S`."""
+        now, used = self._clock(), self._cpu_s()
+        if now - self._since[0] >= CPU_S:
+            self._cpu = (used - self._since[1]) / (now - self._since[0])
+            self._since = now, used
+        calls, late = self._server.calls, self._worker.pacer.late
+        if not calls:
+            late.clear()  # what was long ago says nothing of now
+        return Load(
+            calls,
+            self._server.config.calls_max,
+            float(np.percentile(late, 99)) if late else 0.0,
+            min(self._cpu, 1.0),
+        )
+
+
+async def work(config: Config, agent: str, name: str, end: socket.socket, *, events: bool) -> None:
+    """Be worker *name* until the parent says to drain, or is gone."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # Ctrl-C and a terminal that closes reach the whole group; the parent decides what follows.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def tell(event: dict[str, object]) -> None:
+        sys.stdout.write(json.dumps({**event, "worker": name}, default=str) + "\n")
+        sys.stdout.flush()
+
+    async with asyncio.TaskGroup() as group:
+        adopting: set[asyncio.Task[None]] = set()
+
+        def told(message: Message, connection: socket.socket | None) -> None:
+            if connection is not None:
+                admits = bool(message["give"])
+                adopting.add(task := group.create_task(_adopt(server, connection, admits)))
+                task.add_done_callback(adopting.discard)
+            elif "drain" in message:
+                stop.set()
+
+        async with working(config, agent, tell if events else None, name, listen=False) as made:
+            server, worker = made
+            channel = Channel(end, told, stop.set)
+            meter = Meter(server, worker)
+            channel.send(load_message("up", meter.load()))
+            reporting = group.create_task(_report(channel, meter))
+            await stop.wait()
+        reporting.cancel()
+        channel.close()
+
+
+async def _adopt(server: TelephonyServer, connection: socket.socket, admits: bool) -> None:
+    try:
+        await server.adopt(connection, admits=admits)
+    except (InputError, OSError):  # closed meanwhile, by us or by its peer
+        connection.close()
+
+
+async def _report(channel: Channel, meter: Meter) -> None:
+    while True:
+        await asyncio.sleep(REPORT_S)
+        channel.send(load_message("load", meter.load()))
+
+
+def main() -> None:
+    """Run one worker; an error of ours is one line, and the parent tries again."""
+    path, agent, name, fd, *more = sys.argv[1:]
+    end = socket.socket(fileno=int(fd))
+    os.set_inheritable(end.fileno(), False)  # engines are children: they must not hold it open
+    status = 0
+    try:
+        uvloop.run(work(load(Path(path)), agent, name, end, events="--events" in more))
+    except* TrunklineError as group:
+        sys.stderr.write(f"{name}: {group.exceptions[0]}\n")
+        status = 2  # to exit in here would make a group of the exit
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
