@@ -98,12 +98,12 @@ async def _forward(process: Process, tell: Tell) -> None:
 
 def listening(host: str, port: int) -> socket.socket:
     """A bound socket; `InputError` if the address cannot be had."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as taken:
+        listener.close()
         raise InputError(
             f"cannot listen on {host}:{port}: {taken.strerror}; choose another server.port, or "
             "stop what is using it"

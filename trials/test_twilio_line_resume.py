@@ -1,0 +1,173 @@
+"""What follows a stream: the webhook is asked again, and answers by the fate of the call."""
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+
+import pytest
+import uvloop
+
+from trials.twilio_line_rig import ASK, AUTH, echo, webhook
+from trunkline.errors import InputError
+from trunkline.ops.channel import Channel
+from trunkline.telephony.caller import CallResult, place_call
+from trunkline.telephony.leg import TwilioCarrier
+from trunkline.telephony.server import (
+    CALL_PARAMETER,
+    RESUMES_PARAMETER,
+    Fate,
+    TelephonyConfig,
+    TelephonyServer,
+)
+from trunkline.types import CallId
+
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+class Agent:
+    """Breaks the first *breaks* streams off after a moment, and ends the others."""
+
+    def __init__(self, breaks: int, fates: Mapping[str, Fate] | None = None) -> None:
+        self.breaks, self.fates = breaks, fates or {}
+        self.parameters: list[Mapping[str, str]] = []
+        self.ended: dict[str, Fate] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.lines: list[str] = []
+
+    async def on_call(self, carrier: TwilioCarrier) -> None:
+        self.parameters.append(carrier.started.parameters)
+        self.lines.append(carrier.started.carrier_call)
+        ours = carrier.started.parameters[CALL_PARAMETER]
+        async for _ in carrier.events():
+            if len(self.parameters) <= self.breaks:
+                self.ended[ours] = "broken"
+                carrier._socket.abort()
+            else:
+                self.ended[ours] = "over"
+                await carrier.hangup("goodbye")
+
+    async def fate(self, call: CallId, line: str) -> Fate:
+        self.asked.append((call, line))
+        return self.ended.get(call, "unknown")
+
+
+async def played(agent: Agent, **settings: object) -> CallResult:
+    config = TelephonyConfig(port=0, auth_token=AUTH, **settings)  # type: ignore[arg-type]  # a trial's
+    server = TelephonyServer(config, agent.on_call, fate=agent.fate)
+    await server.start()
+    try:
+        return await place_call(webhook(server), ASK, auth_token=AUTH, max_s=20.0)
+    finally:
+        await server.close()
+
+
+def say(result: CallResult) -> Sequence[str]:
+    return [event.detail for event in result.events if event.kind == "say"]
+
+
+@pytest.mark.ci
+def test_a_call_that_the_agent_ended_is_hung_up() -> None:
+    """The goodbye is the last thing heard: no second stream, no sentence."""
+    agent = Agent(breaks=0)
+    result = asyncio.run(played(agent))
+    assert result.ended == "agent_closed"
+    assert len(result.times("stream")) == 1
+    assert agent.asked == [(agent.parameters[0][CALL_PARAMETER], agent.lines[0])]
+    assert not say(result)
+
+
+@pytest.mark.ci
+def test_a_call_whose_line_breaks_goes_on_under_a_new_id() -> None:
+    """Twice; each stream names the call before it, under a ticket that binds both."""
+    agent = Agent(breaks=2)
+    result = asyncio.run(played(agent))
+    assert result.ended == "agent_closed"
+    assert len(result.times("stream")) == 3
+    ids = [it[CALL_PARAMETER] for it in agent.parameters]
+    assert len(set(ids)) == 3
+    assert [it.get(RESUMES_PARAMETER) for it in agent.parameters] == [None, *ids[:2]]
+    assert len(set(agent.lines)) == 1
+
+
+@pytest.mark.ci
+def test_a_call_that_nobody_knows_ends_with_a_sentence() -> None:
+    """Never in silence."""
+    agent = Agent(breaks=1)
+    agent.fate = _nobody  # type: ignore[method-assign]  # records that are lost
+    result = asyncio.run(played(agent))
+    assert say(result) == ["I am sorry, we were cut off. Please call again."]
+    assert len(result.times("stream")) == 1
+
+
+async def _nobody(call: CallId, line: str) -> Fate:
+    return "unknown"
+
+
+@pytest.mark.ci
+def test_who_is_still_talking_when_a_server_ends_hears_a_sentence() -> None:
+    """The stream is closed, the webhook asked, and only then the port."""
+
+    async def main() -> CallResult:
+        agent = Agent(breaks=0)
+
+        async def talk(carrier: TwilioCarrier) -> None:
+            agent.ended[carrier.started.parameters[CALL_PARAMETER]] = "broken"
+            await echo(carrier)
+
+        server = TelephonyServer(TelephonyConfig(port=0), talk, fate=agent.fate)
+        await server.start()
+        calling = asyncio.ensure_future(place_call(webhook(server), ASK, max_s=20.0))
+        await asyncio.sleep(0.7)
+        await server.close(0.1)
+        return await calling
+
+    result = asyncio.run(main())
+    assert say(result) == ["I am sorry, I have to end this call now. Please call again."]
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("admits", [True, False])
+def test_a_server_adopts_connections_that_another_process_accepted(
+    loop: object, admits: bool
+) -> None:
+    """Through a channel as from the parent; without room, a sentence and no stream."""
+
+    async def main() -> CallResult:
+        server = TelephonyServer(TelephonyConfig(), echo, fate=_nobody)
+        await server.start(listen=False)
+        here, there = socket.socketpair()
+        adopted: list[asyncio.Task[None]] = []
+
+        def given(message: dict[str, object], connection: socket.socket | None) -> None:
+            assert connection is not None
+            room = bool(message["give"])
+            adopted.append(asyncio.ensure_future(server.adopt(connection, admits=room)))
+
+        parent = Channel(here, lambda *_: None, lambda: None)
+        worker = Channel(there, given, lambda: None)
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+
+        async def accept() -> None:
+            while True:
+                connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+                with connection:
+                    assert parent.send({"give": admits}, connection)
+
+        accepting = asyncio.ensure_future(accept())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/twilio/voice"
+        result = await place_call(url, ASK, max_s=20.0)
+        accepting.cancel()
+        for channel in (parent, worker):
+            channel.close()
+        listener.close()
+        await server.close()
+        with socket.socket() as late, pytest.raises(InputError, match="between start"):
+            await server.adopt(late)
+        return result
+
+    with asyncio.Runner(loop_factory=loop) as runner:  # type: ignore[arg-type]  # one of LOOPS
+        result = runner.run(main())
+    assert len(result.times("stream")) == admits
+    assert bool(say(result)) is not admits
