@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tests.console.staged import Plot, staged, voice
 from trunkline.config.models import Config
-from trunkline.console import calling, cli, playing, serving
+from trunkline.console import calling, cli, playing, serving, working
 from trunkline.console.calling import CallOrder
 from trunkline.console.demo import DemoOrder
 from trunkline.console.outcome import Outcome, outcome
@@ -72,7 +72,7 @@ def test_the_options_below_are_all_options() -> None:
     assert {name: sorted(it.name for it in c.params) for name, c in COMMANDS.commands.items()} == {
         "demo": ["as_json", "fault", "keep_open", "out", "seed"],
         "check": ["config"],
-        "serve": ["agent", "config", "events"],
+        "serve": ["agent", "config", "events", "workers"],
         "call": ["as_json", "auth_token_env", "out", "progress", "say", "script", "url", "wav"],
     }
 
@@ -167,6 +167,32 @@ def test_serve_tells_events_as_lines_of_json(run: Run, served: Served) -> None:
     lines = [json.loads(line) for line in run("serve", SHIPPED, "--events").out.splitlines()]
     assert [line["type"] for line in lines] == ["call.started", "ready"]
     assert lines[1]["port"] == 4711
+
+
+@pytest.mark.parametrize("args", [[], ["--events"]])
+def test_serve_hands_several_workers_to_a_parent(
+    run: Run, served: Served, monkeypatch: pytest.MonkeyPatch, args: list[str]
+) -> None:
+    """Which tells where they answer, once all are up; one worker needs none."""
+    asked: list[tuple[Path, str, int, bool]] = []
+
+    async def supervise(_: Config, path: Path, *rest: Any, events: bool) -> None:
+        agent, workers, tell = rest
+        asked.append((path, agent, workers, events))
+        tell({"type": "worker.up", "worker": "w0", "pid": 1})
+        tell({"type": "ready", "port": 4712})
+
+    monkeypatch.setattr(working, "supervise", supervise)
+    told = run("serve", SHIPPED, "--workers", 3, *args)
+    assert told.status == 0
+    assert asked == [(SHIPPED, "receptionist", 3, bool(args))]
+    assert served.agents == []
+    if args:
+        up, ready = (json.loads(line) for line in told.out.splitlines())
+        assert (up["worker"], up["pid"], ready["port"]) == ("w0", 1, 4712)
+    else:
+        assert "3 workers" in told.out
+        assert "http://127.0.0.1:4712/twilio/voice" in told.out
 
 
 def test_an_agent_that_there_is_not_is_an_error(run: Run, served: Served) -> None:
