@@ -7,7 +7,7 @@ somebody can look at them; the worker starts all the same.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -61,8 +61,15 @@ class _Salvage:
         self.ended |= envelope.type == "call.ended"
 
 
-def recover(segments: Sequence[Path], store: Store, clocks: Clocks) -> Recovery:
+def recover(
+    segments: Sequence[Path],
+    store: Store,
+    clocks: Clocks,
+    first: Collection[CallId] = (),
+) -> Recovery:
     """Seal the calls in *segments* (of one directory, oldest first) in *store*; blocking.
+
+    Those in *first* before the others: somebody waits for them.
 
     The segments stay, or move to `damaged/` if anything was: delete those that stay afterwards.
     It may be repeated after a crash in its middle. Raises `RecordError` if a journal cannot be
@@ -71,7 +78,8 @@ def recover(segments: Sequence[Path], store: Store, clocks: Clocks) -> Recovery:
     calls: dict[CallId, _Salvage] = {}
     found = [damage for path in segments if (damage := _read(path, calls))]
     sealed: list[CallId] = []
-    for call, salvage in calls.items():
+    for call in sorted(calls, key=lambda call: call not in first):
+        salvage = calls[call]
         if store.has(call):
             continue  # and its first segments may be gone: others held only its last ones
         if salvage.found:

@@ -7,6 +7,7 @@ async with WorkerRecords(directory, "w0") as records:
 """
 
 import asyncio
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from trunkline.records.recovery import Recovery, recover
 from trunkline.records.store import Store
 from trunkline.types import CallId, Event
 
+log = logging.getLogger(__name__)
+
 FIND_S: Final = 4.0
 """How long a broken call's journal is looked for: a worker that lives may be sealing it."""
 _FIND_AGAIN_S: Final = 0.05
@@ -36,8 +39,9 @@ _WORKER: Final = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 class WorkerRecords:
     """The records under *directory*, written as worker *worker*.
 
-    *lane* makes the two lanes, one for the log and one for sealing, so that sealing a long call
-    does not hold up the commits of others. On entering, the calls that this worker left when it
+    *lane* makes the lanes: one for the log, one for sealing, so that sealing a long call does not
+    hold up the commits of others, and one for finding, so that a call is found as soon as it is
+    sealed. On entering, the calls that this worker left when it
     last died are sealed, and those of other workers that are dead: `recovery` tells. Entering
     raises `RecordError` if another process is this worker or the disk cannot be used.
     """
@@ -60,6 +64,9 @@ class WorkerRecords:
         self.recovery = Recovery()
         self._clocks = clocks or Clocks()
         self._sealing = lane("trunkline-sealing")
+        self._finding = lane("trunkline-finding")
+        self._wanted: set[CallId] = set()  # broken calls whose callers wait
+        self._taking_over: asyncio.Future[list[Recovery]] | None = None
         self._log = log(self.store.wal / worker, lane=lane("trunkline-journal"))
         self._live: set[CallId] = set()
         self._sealings: set[asyncio.Future[Path]] = set()
@@ -67,6 +74,7 @@ class WorkerRecords:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            stack.callback(self._finding.close)
             stack.callback(self._sealing.close)
             log = await stack.enter_async_context(self._log)
             self.recovery = await self._sealing.submit(self._recover)
@@ -123,16 +131,28 @@ class WorkerRecords:
         """
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + within_s
-        while True:
-            events = await self._sealing.submit(partial(self._sealed_events, call))
-            if events is not None or clock() >= give_up_at:
-                return events
-            await asyncio.sleep(_FIND_AGAIN_S)
+        self._wanted.add(call)
+        try:
+            while True:
+                events = await self._finding.submit(partial(self._sealed_events, call))
+                if events is not None or clock() >= give_up_at:
+                    return events
+                if self._taking_over is None:
+                    self._taking_over = self._sealing.submit(self._take_over_all)
+                    self._taking_over.add_done_callback(self._took_over)
+                await asyncio.sleep(_FIND_AGAIN_S)
+        finally:
+            self._wanted.discard(call)
 
     def _sealed_events(self, call: CallId) -> list[Event] | None:
-        if not self.store.has(call):
-            self._take_over_all()
         return self.store.open_call(call).events if self.store.has(call) else None
+
+    def _took_over(self, taking: asyncio.Future[list[Recovery]]) -> None:
+        self._taking_over = None
+        if not taking.cancelled() and (error := taking.exception()) is not None:
+            if not isinstance(error, RecordError):
+                raise error  # a bug of ours: the loop's exception handler must see it
+            log.error("the log of a dead worker cannot be taken over: %s", error)
 
     async def _settle(self, hold: int, journal: CallJournal) -> None:
         self._live.discard(journal.call)
@@ -179,7 +199,7 @@ class WorkerRecords:
             return Recovery()  # it lives, or is ourselves
         try:
             segments = disk.segments(directory)
-            recovery = recover(segments, self.store, self._clocks)
+            recovery = recover(segments, self.store, self._clocks, frozenset(self._wanted))
             for path in disk.segments(directory):
                 path.unlink()
         finally:
