@@ -31,6 +31,7 @@ async def main(name: str, fd: int, how: str) -> None:
         if connection is None:
             stop.set()
         else:
+            channel.send({"took": True})
             tasks.add(asyncio.ensure_future(answer(connection, message["give"])))
 
     channel = Channel(socket.socket(fileno=fd), told, stop.set)

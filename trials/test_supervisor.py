@@ -140,6 +140,26 @@ def test_a_worker_that_hangs_is_killed() -> None:
 
 
 @pytest.mark.ci
+def test_what_a_dead_worker_was_given_another_one_answers() -> None:
+    """Its callers come back before its parent knows that it is gone."""
+
+    async def main() -> None:
+        async with street() as it:
+            await it.until(lambda: it.count("ready") == 1)
+            pids = [t["pid"] for t in it.told if t["type"] == "worker.up"]
+            assert isinstance(pids[0], int)
+            os.kill(pids[0], signal.SIGSTOP)  # it takes nothing, and its parent does not know yet
+            knocks = [asyncio.ensure_future(it.knock()) for _ in range(6)]
+            await asyncio.sleep(0.3)
+            assert sum(knock.done() for knock in knocks) == 3
+            os.kill(pids[0], signal.SIGKILL)
+            answers = [(await knock).split()[1] for knock in knocks]
+            assert answers == [str(pids[1])] * 6
+
+    asyncio.run(main())
+
+
+@pytest.mark.ci
 def test_workers_are_renewed_unless_a_successor_does_not_come_up() -> None:
     """A configuration that is wrong now must not take the old workers away."""
 

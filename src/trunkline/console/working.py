@@ -170,6 +170,7 @@ async def work(config: Config, agent: str, name: str, end: socket.socket, *, eve
 
         def told(message: Message, connection: socket.socket | None) -> None:
             if connection is not None:
+                channel.send({"took": True})
                 admits = bool(message["give"])
                 adopting.add(task := group.create_task(_adopt(server, connection, admits)))
                 task.add_done_callback(adopting.discard)

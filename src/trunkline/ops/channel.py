@@ -2,7 +2,8 @@
 
     parent -> worker   {"give": true}  with one file descriptor; false: it may begin no call
                        {"drain": true}
-    worker -> parent   {"up": LOAD}, then {"load": LOAD} every `REPORT_S`
+    worker -> parent   {"took": true} for each descriptor
+                       {"up": LOAD}, then {"load": LOAD} every `REPORT_S`
 
 Each descriptor travels with its line; lines and descriptors keep their order, so the n-th `give`
 takes the n-th descriptor, in however many pieces they are read. The end of the socket says that

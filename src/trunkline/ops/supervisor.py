@@ -6,7 +6,9 @@ reporting is killed, because its callers hear nothing: killed, their streams bre
 asks again (`telephony.server`). `drain` ends all workers, `renew` replaces them one by one.
 
 Rules
- 1. Whoever connects is answered: by a worker, or here with a sentence.
+ 1. Whoever connects is answered: by a worker, or here with a sentence. A connection is kept open
+    here until its worker says that it has it: the callers of a worker that dies come back within
+    milliseconds, before its death is known, and would be given to the dead.
  2. A worker's name is that of its records. Names are reused, the one that died last comes last,
     so that its log is not reopened while another worker takes it over.
  3. Everything ends: a start within `START_S`, a drain within its time and `END_S`.
@@ -45,6 +47,8 @@ HANG_S: Final = 3.0
 """Without a report: its callers have long heard nothing."""
 END_S: Final = 30.0
 """Beyond the drain: hanging up, sealing, stopping the engines."""
+PENDING_MAX: Final = 64
+"""Connections that a worker may leave lying: it takes one within a turn of its loop."""
 REFUSE_S: Final = 2.0
 REFUSALS_MAX: Final = 64
 BACKLOG: Final = 512
@@ -69,6 +73,8 @@ class _Worker:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     """It is up, or it is gone."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    pending: deque[socket.socket] = field(default_factory=deque)
+    """Connections that it was given and has not taken yet."""
     leaving: bool = False
     """Told to drain: it is not started again."""
 
@@ -218,6 +224,8 @@ class Supervisor:
         self._names.append(worker.name)
         worker.gone.set()
         worker.settled.set()
+        for connection in worker.pending:
+            self._place(connection)
         self._tell({"type": "worker.down", "worker": worker.name, "status": status})
 
     def _send_away(self, worker: _Worker) -> None:
@@ -236,6 +244,8 @@ class Supervisor:
                 up = {"type": "worker.up", "worker": worker.name, "pid": worker.process.pid}
                 self._tell(up)
                 self._tell_when_ready()
+            elif "took" in message:
+                worker.pending.popleft().close()
             else:
                 report = WorkerReport(worker.name, load_of(message.get("load")))
                 self._placement.feed(report, self._now())
@@ -277,8 +287,10 @@ class Supervisor:
         (act,) = self._placement.feed(Connection(self._accepted), self._now())
         if isinstance(act, Give):
             channel = self._workers[act.worker].channel
-            if channel is not None and channel.send({"give": act.admits}, connection):
-                connection.close()
+            worker = self._workers[act.worker]
+            room = len(worker.pending) < PENDING_MAX
+            if room and channel is not None and channel.send({"give": act.admits}, connection):
+                worker.pending.append(connection)
                 return
         if self._refusing >= REFUSALS_MAX:
             connection.close()  # an attack, or a host that lost all its workers under full load
