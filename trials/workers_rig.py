@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
@@ -126,10 +125,10 @@ async def house(folder: Path, workers: int, drain_s: float = 60.0) -> AsyncItera
             await reading
 
 
-async def script(*clips: str) -> CallScript:
-    """A caller who says *clips*, each when the agent has been quiet for a while."""
+async def script(*clips: str, quiet_s: float = 2.5) -> CallScript:
+    """A caller who says *clips*, each when the agent has been quiet for *quiet_s*."""
     steps = [{"say": f"{clip}.wav", "after_agent": True} for clip in clips]
-    return await parse_script({"quiet_s": 1.5, "steps": steps}, folder=CLIPS)
+    return await parse_script({"quiet_s": quiet_s, "steps": steps}, folder=CLIPS)
 
 
 async def items_heard(result: CallResult) -> dict[str, int]:
@@ -143,11 +142,12 @@ async def items_heard(result: CallResult) -> dict[str, int]:
         return counts
 
 
-def silence_after(result: CallResult, at_s: float) -> float:
-    """Seconds from *at_s* of the tape until the agent is heard again."""
-    voiced = tapes.activity(result.tape[:, 1])
-    return min((it.start_s for it in voiced if it.start_s > at_s + 0.3), default=1e9) - at_s
+def resumed_after(result: CallResult, at_s: float) -> float:
+    """Seconds from *at_s* of the tape to the agent's first sound on the second stream.
 
-
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
+    What was queued for the first one is dropped when it ends, so what is heard behind the start
+    of the second is its own.
+    """
+    again_s = result.times("stream")[1]
+    voiced = tapes.activity(result.tape[:, 1], close_gap_s=0.02)
+    return min(max(it.start_s, again_s) for it in voiced if it.end_s > again_s + 0.02) - at_s
