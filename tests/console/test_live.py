@@ -139,6 +139,13 @@ def test_the_next_call_begins_at_zero() -> None:
     assert lines == SHOWN * 2
 
 
+def test_silence_before_any_speech_is_told_without_a_queue() -> None:
+    """Nothing was queued, so nothing is said of it."""
+    late = {"endpoint": "primary", "fault": "silent", "silent_s": 0.6, "queued_s": 0.0}
+    line = told(RECORDED[0], (1.0, "attempt.suspected", late, None))
+    assert line.endswith("primary silent: no token for 0.60 s\n")
+
+
 def test_a_takeover_of_any_kind_keeps_its_column() -> None:
     """A longer word than `rescue` does not run into the endpoint."""
     change = {"from": "primary", "to": "backup", "fault": "unreachable"}

@@ -98,7 +98,7 @@ class Follow:
     def __call__(self, event: CallEvent) -> None:
         """One event of the caller's side."""
         match event.kind:
-            case "step_start":
+            case "step_start" if event.detail != "hang up":  # `ended` tells
                 self._print(event, "caller", event.detail, "bold")
             case "agent_on":
                 self._print(event, "agent", "speaks", "")

@@ -134,8 +134,8 @@ class Live:
                 self._print(at, "FAULT", what, "bold white on red", "primary")
             case "attempt.suspected":
                 what = f"{data['fault']}: no token for {data['silent_s']:.2f} s"
-                if data["queued_s"] > 0:
-                    what += f", {data['queued_s']:.2f} s of speech left"
+                if queued_s := data["queued_s"]:
+                    what += f", {queued_s:.2f} s of speech left"
                 self._print(at, "", what, "bold red", str(data["endpoint"]))
             case "failover":
                 what = f"goes on for {data['from']} ({data['fault']})"
