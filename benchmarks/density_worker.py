@@ -32,7 +32,8 @@ from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.contracts import Context
 from trunkline.core.routing import Router, RoutingPolicy
-from trunkline.media.vad import VadPool, Window
+from trunkline.core.turns import Window
+from trunkline.media.vad import VadPool
 from trunkline.records.log import WorkerLog
 from trunkline.records.worker import WorkerRecords
 from trunkline.telephony.server import TelephonyConfig, TelephonyServer
@@ -193,6 +194,9 @@ class LastInLine:
         del now
         # Not the loop's time: uvloop's stands still until all of this turn is done.
         self.late_s.append(time.monotonic() - self._pacer.due)
+
+    def broke(self, error: Exception) -> None:
+        raise error
 
     def leave(self) -> None:
         self._pacer.leave(self._stream)

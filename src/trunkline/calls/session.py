@@ -24,7 +24,6 @@ from trunkline.core.phrases import Phrases
 from trunkline.core.playout import Playout, PlayoutPolicy
 from trunkline.core.turns import EndOfSpeech, Onset, TurnPolicy, Turns, Window
 from trunkline.errors import TrunklineError
-from trunkline.media import vad
 from trunkline.records.answers import answer_of
 from trunkline.records.consent import judge
 from trunkline.types import CallId, DataClass, Mono, Persona, Prompt, Sample, ToolResult, Where
@@ -83,6 +82,7 @@ class CallSession:
         self._spoken_by = Where(call)
         self._drain_told = False
         self._recorded = Sample(0)
+        self._bug: Exception | None = None
 
     async def run(self) -> str:
         """From `Started` to the end of the leg; why it ended."""
@@ -101,10 +101,9 @@ class CallSession:
 
     # -- the pacer's half: audio and time --------------------------------------------------------
 
-    def hear(self, window: vad.Window, now: Mono) -> None:
+    def hear(self, window: Window, now: Mono) -> None:
         """The caller's next window was judged."""
-        start = Sample(window.end - vad.WINDOW_SAMPLES)
-        for fact in self._turns.feed(Window(window.probability, start, window.end), now):
+        for fact in self._turns.feed(window, now):
             match fact:
                 case Onset(at):
                     utterance = self._ear.open(at)
@@ -124,6 +123,11 @@ class CallSession:
         if self._playout.drained(now):
             self._drain_told = True
             self._put(words.AllHeard())
+
+    def broke(self, error: Exception) -> None:
+        """A bug of ours in `hear` or `tick`: end the call; `run` raises it."""
+        self._bug = error
+        self._put(_HungUp("a bug in the call's clock"))
 
     def _caller_heard(self, at: Sample, mulaw: bytes) -> None:
         self._desk.journal.audio("caller", at, mulaw)
@@ -165,6 +169,8 @@ class CallSession:
             now = self._desk.now()
             match fact:
                 case _HungUp(reason):
+                    if self._bug is not None:
+                        raise self._bug
                     return reason
                 case Onset(at):
                     fact = words.CallerOnset(at, self._playout.heard())

@@ -1,5 +1,6 @@
 """What all calls of one process share, and how a call is answered."""
 
+import asyncio
 import logging
 import os
 import time
@@ -58,7 +59,8 @@ class Worker:
             await carrier.hangup("no record can be kept")
             return
         self.live[call] = journal
-        desk = Desk(journal, self.router, self.agent.routes, {})
+        clock = asyncio.get_running_loop().time
+        desk = Desk(journal, self.router, self.agent.routes, {}, clock)
         reason = "the call broke"
         try:
             persona, policies = self.agent.persona(), self.agent.policies

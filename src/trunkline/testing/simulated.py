@@ -19,7 +19,8 @@ from trunkline.calls.pacer import Listener
 from trunkline.contracts import CarrierEvent, Context, MarkPlayed, Media, Started, Stopped
 from trunkline.contracts import Digit as CarrierDigit
 from trunkline.core.playout import WORDS_PER_S
-from trunkline.media.vad import WINDOW_SAMPLES, Window
+from trunkline.core.turns import Window
+from trunkline.media.vad import WINDOW_SAMPLES
 from trunkline.telephony.line import (
     Act,
     SendAudio,
@@ -272,7 +273,9 @@ class SimVad:
                 del listener.audio[:WINDOW_SAMPLES]
                 quiet = window.count(0xFF) + window.count(0x7F)
                 end = Sample(listener.fed - len(listener.audio))
-                judged.append((listener, Window(float(quiet < WINDOW_SAMPLES // 2), end)))
+                speech = float(quiet < WINDOW_SAMPLES // 2)
+                start = Sample(end - WINDOW_SAMPLES)
+                judged.append((listener, Window(speech, start, end)))
         return judged
 
 
