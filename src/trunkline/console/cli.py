@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,25 @@ def main() -> None:
         if ours is None or others is not None:
             raise
         _fail(ours)
+
+
+def _line_teller() -> Callable[[Mapping[str, object]], None]:
+    """Writes JSON lines to stdout until its reader is gone: who listens must not end a call."""
+    told = True
+
+    def tell(event: Mapping[str, object]) -> None:
+        nonlocal told
+        if not told:
+            return
+        try:
+            sys.stdout.write(json.dumps(event, default=str) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            told = False
+            # Python flushes stdout once more when it ends, and would fail then.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return tell
 
 
 def _fail(error: BaseException) -> None:
@@ -105,9 +125,7 @@ def serve(
         known = ", ".join(loaded.agents)
         raise InputError(f"{config} has no agent {agent!r}. Give --agent one of: {known}")
 
-    def tell(event: dict[str, object]) -> None:
-        sys.stdout.write(json.dumps(event, default=str) + "\n")
-        sys.stdout.flush()
+    tell = _line_teller()
 
     async def run() -> None:
         stop = asyncio.Event()
@@ -157,9 +175,10 @@ def call(
         )
     order = calling.CallOrder(url, say or (), wav or (), script, out, token)
 
+    line = _line_teller()
+
     def tell(event: CallEvent) -> None:
-        sys.stdout.write(json.dumps({"at_s": event.at_s, event.kind: event.detail}) + "\n")
-        sys.stdout.flush()
+        line({"at_s": event.at_s, event.kind: event.detail})
 
     follow = None if as_json else tell if progress else calling.Follow(console := Console())
     report = uvloop.run(calling.call(order, follow))
