@@ -44,7 +44,7 @@ def persona(practice: Practice, now: datetime, *, asks_consent: bool = True) -> 
     local = now.astimezone(practice.zone)
     assistant = f"I am {practice.assistant}, an AI assistant."
     question = (
-        "This call is recorded. Is that all right with you?"
+        "I would like to record this call. Is that all right with you?"
         if asks_consent
         else "How can I help you?"
     )

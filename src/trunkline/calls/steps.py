@@ -1,5 +1,6 @@
 """What a call's tasks share: the journal, the clock, the stages in the order to try them."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,8 @@ from trunkline.types import (
     Transcript,
     Where,
 )
+
+log = logging.getLogger(__name__)
 
 SttStage = Stage[AsyncIterator[AudioFrame], Transcript]
 LlmStage = Stage[Prompt, Delta]
@@ -79,6 +82,7 @@ class Desk:
     def failed(self, where: Where, endpoint: Endpoint, error: "Failure") -> None:
         """The attempt failed: the endpoint goes to the back of its route."""
         fault = fault_of(error)
+        log.warning("call %s turn %d: %s", where.call, where.turn, error)
         self.router.failed(endpoint.name, fault, self.now())
         self.ended(where, endpoint, "failed", fault=fault.value, detail=str(error))
 

@@ -107,7 +107,8 @@ class Follow:
             case "say" | "warning":
                 self._print(event, event.kind, event.detail, "yellow")
             case "ended":
-                self._print(event, "", ENDINGS[event.detail], "dim")
+                how, _, why = event.detail.partition(": ")
+                self._print(event, "", f"{ENDINGS[how]}{f': {why}' if why else ''}", "dim")
             case _:
                 pass
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -91,8 +92,11 @@ def demo(
 
 @app.command()
 def check(config: ConfigPath = Path("trunkline.yaml")) -> None:
-    """Validate a configuration and show who serves what, and where."""
+    """Validate a configuration as `serve` would, without starting, and show who serves what."""
+    from trunkline.console.serving import checked  # noqa: PLC0415  # loads the engines
+
     loaded = load(config)
+    asyncio.run(checked(loaded))
     out = Console(highlight=False)
     for name, agent in loaded.agents.items():
         out.print(Text("agent ").append(name, "bold"))
@@ -109,6 +113,31 @@ def check(config: ConfigPath = Path("trunkline.yaml")) -> None:
     out.print(Text(f"{config}: valid"), soft_wrap=True)
 
 
+records_app = typer.Typer(no_args_is_help=True, help="Read the sealed records of calls.")
+app.add_typer(records_app, name="records")
+RecordsPath = Annotated[Path, typer.Argument(help="The directory of records.")]
+
+
+@records_app.command("list")
+def list_records(directory: RecordsPath = Path("records")) -> None:
+    """List the calls, oldest first: id, when it began, how long it was, how it ended."""
+    from trunkline.console import reading  # noqa: PLC0415  # loads the audio libraries
+
+    for line in reading.lines(directory):
+        typer.echo(line)
+
+
+@records_app.command("show")
+def show_record(
+    call: Annotated[str, typer.Argument(help="The call's id, or 'last'.")] = "last",
+    directory: RecordsPath = Path("records"),
+) -> None:
+    """Verify a call's journal and show what it proves; renders its transcript and recording."""
+    from trunkline.console import reading  # noqa: PLC0415  # loads the audio libraries
+
+    typer.echo(reading.shown(directory, call))
+
+
 @app.command()
 def serve(
     config: ConfigPath = Path("trunkline.yaml"),
@@ -120,6 +149,11 @@ def serve(
     """Answer calls until SIGTERM or Ctrl-C; running calls may end."""
     from trunkline.console.serving import serving  # noqa: PLC0415  # loads the engines
 
+    # With --events every failure is an event; without, the operator reads it on stderr.
+    logging.basicConfig(
+        level=logging.ERROR if events else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
     loaded = load(config)
     if agent and agent not in loaded.agents:
         known = ", ".join(loaded.agents)

@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Literal
+from urllib.parse import urlsplit
 
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.agent.receptionist import persona
@@ -15,17 +17,22 @@ from trunkline.agent.tools import open_tools
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.session import Policies
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
+from trunkline.config.load import ConfigErrors
 from trunkline.config.models import Config, attempt_policy, turn_policy
 from trunkline.core.routing import Router, RoutingPolicy
-from trunkline.errors import InputError
+from trunkline.errors import ConfigError, InputError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
-from trunkline.providers.registry import Resources, open_route_stages, route
+from trunkline.providers.registry import Resources, build, open_route_stages, route
 from trunkline.records.worker import WorkerRecords
 from trunkline.telephony.server import TelephonyConfig, TelephonyServer
 from trunkline.types import CallId, DataClass, Sample, Where
 
+log = logging.getLogger(__name__)
+
+REACH_S = 1.0
+"""For a connection at start; a worker does not wait longer to say that one endpoint is away."""
 DRAIN_S = 30.0
 """How long a worker that is stopped lets its calls go on."""
 HIDDEN = {"attempt.request"}
@@ -102,6 +109,7 @@ async def serving(
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(worker.pacer.run())
             await server.start()
+            await warn_of_the_unreachable(config)
             # A full collection of what start-up left takes 50 ms, two frames of every call.
             gc.collect()
             gc.freeze()
@@ -110,6 +118,48 @@ async def serving(
             finally:
                 await server.close(DRAIN_S)
                 pacing.cancel()
+
+
+async def checked(config: Config) -> None:
+    """Build everything that `serving` would start, and start nothing.
+
+    Raises `ConfigError` or `InputError` with what is wrong: an unknown api, a key that is not set,
+    an address that is none.
+    """
+    telephony(config)
+    for agent in config.agents.values():
+        load_practice(agent.practice or RIVERSIDE_DENTAL)
+    async with client_session() as session:
+        resources = Resources(session, Gate(_nothing_leaves), os.environ)
+        errors = []
+        for name in config.endpoints:
+            try:
+                build(config, name, resources)
+            except ConfigError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
+
+
+def _nothing_leaves(decision: EgressDecision) -> None:
+    raise AssertionError(f"a check sends nothing, but {decision}")
+
+
+async def warn_of_the_unreachable(config: Config) -> None:
+    """Log a warning for each endpoint at whose address nobody listens: the first caller pays."""
+    for name, endpoint in config.endpoints.items():
+        if endpoint.base_url is None:
+            continue
+        url = urlsplit(endpoint.base_url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            async with asyncio.timeout(REACH_S):
+                _, writer = await asyncio.open_connection(url.hostname, port)
+        except (OSError, TimeoutError) as error:
+            why = "no connection in time" if isinstance(error, TimeoutError) else error
+            log.warning("endpoint %s: nobody answers at %s:%d: %s", name, url.hostname, port, why)
+        else:
+            writer.close()
 
 
 def _now() -> datetime:
