@@ -14,6 +14,7 @@ from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
 from trunkline.testing.simulated import (
     Beat,
+    Hears,
     MemoryJournal,
     SimLine,
     SimLlm,
@@ -82,7 +83,7 @@ class Scene:
     """One call. *primary* and *backup* answer prompts with beats."""
 
     steps: Sequence[Step]
-    heard: Sequence[str | Exception | None]
+    heard: Sequence[str | Hears | Exception | None]
     primary: Callable[[Prompt], Iterable[Beat[Delta]]]
     backup: Callable[[Prompt], Iterable[Beat[Delta]]] = lambda _: tokens("The backup says this.")
     tts: Sequence[SimTts] = field(default_factory=lambda: [SimTts("voice")])

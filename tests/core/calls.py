@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 
-from trunkline.core.call import (
+from trunkline.core.call import Call
+from trunkline.core.call_words import (
     Act,
     AllHeard,
     Answer,
     Begin,
-    Call,
+    CallerLasts,
     CallerOnset,
     CallerSaid,
+    CallerWords,
     CallPolicy,
     ConsentIs,
     Fact,
     HangUp,
+    HoldReply,
+    ResumeReply,
     RunTool,
     SayLine,
     StepSettled,
@@ -31,18 +35,22 @@ APOLOGY = "I am sorry, something went wrong."
 POLICY = CallPolicy(call_max_s=600.0, caller_silent_max_s=60.0, steps_max=3, failures_max=2)
 
 
-def persona(*, asks_consent: bool = True) -> Persona:
+def persona(*, asks_consent: bool = True, language: str = "en") -> Persona:
     """Who answers."""
-    return Persona("Ada", "en", "Be brief.", GREETING, APOLOGY, asks_consent)
+    return Persona("Ada", language, "Be brief.", GREETING, APOLOGY, asks_consent)
 
 
-def told(act: Act) -> str:
+def told(act: Act) -> str:  # noqa: PLR0911  # one return an act
     """*act* as one line."""
     match act:
         case SayLine(turn, text):
             return f"{turn}: say {text}"
         case Think(turn, step, _, heard):
             return f"{turn}.{step}: think" + (f" after {heard!r}" if heard else "")
+        case HoldReply(turn):
+            return f"{turn}: hold"
+        case ResumeReply(turn):
+            return f"{turn}: resume"
         case StopReply(turn, heard):
             return f"{turn}: stop at {heard!r}"
         case RunTool(turn, step, call, _):
@@ -82,17 +90,32 @@ class Conversation:
         self.acts = list(self.machine.feed(fact, Mono(self.now)))
         return [told(act) for act in self.acts]
 
-    def onset(self, heard: str = "") -> list[str]:
-        """The caller begins to speak, having heard *heard* of the reply."""
-        return self.feed(CallerOnset(Sample(0), heard))
+    def onset(self, heard: str = "", unheard: str = "") -> list[str]:
+        """The caller begins to speak, having heard *heard* of the reply and not *unheard*."""
+        return self.feed(CallerOnset(Sample(0), heard, unheard))
+
+    def lasts(self) -> list[str]:
+        """The caller speaks for longer than a cough."""
+        return self.feed(CallerLasts())
+
+    def hears(self, text: str) -> list[str]:
+        """The recogniser hears *text* so far."""
+        return self.feed(CallerWords(text))
 
     def said(self, text: str, answer: Answer = "unclear") -> list[str]:
         """The caller has finished."""
         return self.feed(CallerSaid(text, answer))
 
-    def caller(self, text: str, answer: Answer = "unclear", *, heard: str = "") -> list[str]:
+    def caller(
+        self, text: str, answer: Answer = "unclear", *, heard: str = "", unheard: str = ""
+    ) -> list[str]:
         """The caller says *text*, from its onset to its end."""
-        return [*self.onset(heard), *self.said(text, answer)]
+        return [*self.onset(heard, unheard), *self.said(text, answer)]
+
+    def noise(self, heard: str = "") -> list[str]:
+        """A noise without words that lasts; what comes of it in the end."""
+        self.onset(heard)
+        return [*self.lasts(), *self.said("")]
 
     def settle(
         self, turn: int, text: str = "", *calls: ToolCall, reason: str = "stop"

@@ -7,17 +7,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.core.calls import GREETING, POLICY, persona
-from trunkline.core.call import (
+from trunkline.core.call import Call
+from trunkline.core.call_words import (
     Act,
     AllHeard,
     Answer,
     Begin,
-    Call,
+    CallerLasts,
     CallerOnset,
     CallerSaid,
+    CallerWords,
     ConsentIs,
     Fact,
     HangUp,
+    HoldReply,
+    ResumeReply,
     RunTool,
     SayLine,
     StepSettled,
@@ -30,7 +34,7 @@ from trunkline.core.history import PENDING
 from trunkline.types import CallId, Message, Mono, Sample, ToolCall, ToolResult
 
 TEXTS = st.sampled_from(["", "Yes.", "One moment.", "We open at nine. We close at five."])
-WORDS = st.sampled_from(["", "", "yes", "no that is wrong", "hello"])
+WORDS = st.sampled_from(["", "", "yes", "mm hm", "no that is wrong", "hello"])
 ANSWERS: st.SearchStrategy[Answer] = st.sampled_from(["yes", "no", "unclear"])
 TOOLS = st.lists(
     st.builds(
@@ -68,6 +72,7 @@ class AnyCall(RuleBasedStateMachine):
         self.resumed = ""  # what the reply under way goes on after
         self.consent: list[str] = []
         self.question_heard = False
+        self.held: str | None = None  # what was heard of the reply that is held
         self.over = False
 
     @initialize()
@@ -80,17 +85,31 @@ class AnyCall(RuleBasedStateMachine):
     @precondition(lambda self: self.open_utterances < 3 and not self.over)
     @rule(data=st.data())
     def onset(self, data: st.DataObject) -> None:
-        """The caller begins to speak, having heard some words of the reply."""
+        """The caller makes a sound, having heard some words of the reply: it is held."""
         words = " ".join(self.spoken).split()
-        heard = " ".join(words[: data.draw(st.integers(0, len(words)))])
-        self.question_heard |= GREETING in self.spoken and len(heard) > len(GREETING) - 18
+        count = data.draw(st.integers(0, len(words))) if self.held is None else 0
+        heard, unheard = " ".join(words[:count]), " ".join(words[count:])
         self.open_utterances += 1
-        interrupted = self.reply
-        self.heard.append(heard)
-        self.thinking, self.reply, self.spoken, self.resumed = None, None, [], ""
-        acts = self.feed(CallerOnset(Sample(0), heard))
-        stops = [act.turn for act in acts if isinstance(act, StopReply)]
-        assert stops == ([] if interrupted is None else [interrupted])
+        holds = self.reply is not None and self.held is None
+        if holds:
+            self.held = heard
+        acts = self.feed(CallerOnset(Sample(0), heard, unheard))
+        assert acts == ([HoldReply(self.reply)] if holds and self.reply is not None else [])
+
+    @precondition(lambda self: self.open_utterances)
+    @rule()
+    def lasts(self) -> None:
+        """The sound is no cough: what is held is stopped, and nothing else happens."""
+        held = self.held is not None
+        acts = self.feed(CallerLasts())
+        assert [type(act) for act in acts] == [StopReply] * held
+
+    @precondition(lambda self: self.open_utterances)
+    @rule(text=WORDS)
+    def hears(self, text: str) -> None:
+        """What the recogniser has so far stops a reply at most."""
+        acts = self.feed(CallerWords(text))
+        assert not acts or (isinstance(acts[0], StopReply) and len(text.split()) > 1)
 
     @precondition(lambda self: self.open_utterances)
     @rule(text=WORDS, answer=ANSWERS)
@@ -154,6 +173,12 @@ class AnyCall(RuleBasedStateMachine):
         self.reply, self.spoken, self.resumed = None, [], ""
         self.feed(AllHeard())
 
+    @precondition(lambda self: self.held is not None)
+    @rule()
+    def all_heard_too_late(self) -> None:
+        """The end of the reply was on its way when the caller made a sound."""
+        assert not self.feed(AllHeard())
+
     @rule(pause_s=st.sampled_from([0, 1, 59, 60, 100]))
     def tick(self, pause_s: int) -> None:
         """Time passes; the machine is woken."""
@@ -192,6 +217,12 @@ class AnyCall(RuleBasedStateMachine):
         assert ("user", "user") not in pairwise(roles)
 
     @invariant()
+    def a_reply_is_held_while_the_caller_speaks(self) -> None:
+        """And no longer."""
+        assert self.held is None or self.open_utterances or self.over
+        assert self.held is None or not self.machine.awaits_playout
+
+    @invariant()
     def the_end_is_final(self) -> None:
         """After `HangUp` nobody is woken, and no fact has a consequence (see `feed`)."""
         assert (self.machine.deadline() is None) == self.over
@@ -220,8 +251,8 @@ class AnyCall(RuleBasedStateMachine):
                 assert new.content == fact.result.content
                 assert old.tool_call_id == new.tool_call_id == fact.call.id
         elif isinstance(fact, CallerSaid):  # the last message grows, or is taken to go on after it
-            assert after[: len(before) - 1] == before[:-1]
-        elif isinstance(fact, CallerOnset | AllHeard):
+            assert after[: max(0, len(before) - 1)] == before[:-1]
+        elif isinstance(fact, CallerLasts | CallerWords | AllHeard):
             assert after[: len(before)] == before
         else:
             assert after == before
@@ -251,6 +282,7 @@ class AnyCall(RuleBasedStateMachine):
                 self.resumed = heard or self.resumed
             case RunTool(turn, step, call, key):
                 assert self.reply == turn
+                assert self.held is None, "a tool runs while the caller may be objecting"
                 deed = turn, step, call.name, call.arguments
                 assert self.keys.setdefault(key, deed) == deed, "two deeds under one key"
                 assert list(self.keys.values()).count(deed) == 1, "two keys for one deed"
@@ -259,8 +291,20 @@ class AnyCall(RuleBasedStateMachine):
                 self.consent.append(state)
                 assert self.consent in (["asked"], ["asked", "granted"], ["asked", "refused"])
                 assert state != "granted" or self.question_heard
-            case StopReply():
-                pass
+            case HoldReply(turn):
+                assert self.reply == turn
+                assert self.held is not None
+            case ResumeReply(turn):
+                assert self.reply == turn
+                assert not self.open_utterances, "the agent talks over the caller"
+                self.held = None
+            case StopReply(turn, heard):
+                assert (self.reply, self.held) == (turn, heard)
+                late = len(heard) > len(GREETING) - 18  # into the question
+                self.question_heard |= GREETING in self.spoken and late
+                self.heard.append(heard)
+                self.thinking, self.reply, self.held = None, None, None
+                self.spoken, self.resumed = [], ""
             case HangUp():
                 self.over = True
 

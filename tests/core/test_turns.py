@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.core.turns import EndOfSpeech, Onset, TurnPolicy, Turns, Window
+from trunkline.core.turns import EndOfSpeech, Lasts, Onset, TurnPolicy, Turns, Window
 from trunkline.types import SAMPLE_RATE, Mono, Sample
 
 WINDOW = 256
@@ -17,6 +17,7 @@ POLICY = TurnPolicy(
     onset_windows=3,
     hangover_s=5 * WINDOW / SAMPLE_RATE,
     utterance_max_s=20 * WINDOW / SAMPLE_RATE,
+    backchannel_max_s=9 * WINDOW / SAMPLE_RATE,
 )
 LEVELS = {"#": 0.9, "+": 0.5, "~": 0.4, "-": 0.35, "_": 0.34, ".": 0.0}
 
@@ -31,6 +32,8 @@ def hear(windows: str, turns: Turns | None = None) -> list[tuple[str, float]]:
             match fact:
                 case Onset(at):
                     found.append(("onset", at / WINDOW))
+                case Lasts(at):
+                    found.append(("lasts", at / WINDOW))
                 case EndOfSpeech(at, known_at):
                     found += [("end", at / WINDOW), ("known", known_at / WINDOW)]
     return found
@@ -50,9 +53,12 @@ def hear(windows: str, turns: Turns | None = None) -> list[tuple[str, float]]:
         ("###____#....", [("onset", 0)]),  # a pause inside a sentence
         ("###----.....", [("onset", 0), ("end", 7), ("known", 12)]),
         ("###_____", [("onset", 0), ("end", 3), ("known", 8)]),
-        ("#" * 20, [("onset", 0), ("end", 20), ("known", 20)]),
-        ("#" * 22, [("onset", 0), ("end", 20), ("known", 20)]),
-        ("#" * 23, [("onset", 0), ("end", 20), ("known", 20), ("onset", 20)]),
+        ("#########", [("onset", 0)]),
+        ("#########....#", [("onset", 0), ("lasts", 14)]),  # silence may still end it
+        ("##########", [("onset", 0), ("lasts", 10)]),
+        ("#" * 20, [("onset", 0), ("lasts", 10), ("end", 20), ("known", 20)]),
+        ("#" * 22, [("onset", 0), ("lasts", 10), ("end", 20), ("known", 20)]),
+        ("#" * 23, [("onset", 0), ("lasts", 10), ("end", 20), ("known", 20), ("onset", 20)]),
         ("###.....##.###", [("onset", 0), ("end", 3), ("known", 8), ("onset", 11)]),
     ],
 )
@@ -76,14 +82,15 @@ def test_utterances_alternate_and_are_bounded(
 ) -> None:
     """Onset, end, onset ...: in order, none longer than the bound and the window that shows it."""
     turns, at = Turns(POLICY), 0
-    facts: list[Onset | EndOfSpeech] = []
+    facts: list[Onset | Lasts | EndOfSpeech] = []
     for probability, length in zip(probabilities, lengths, strict=False):
         fresh = turns.feed(Window(probability, Sample(at), Sample(at + length)), Mono(0.0))
         at += length
         assert len(fresh) <= 1
         facts += fresh
-        assert turns.speaking == bool(facts and isinstance(facts[-1], Onset))
-    for before, after in pairwise(facts):
+        assert turns.speaking == bool(facts and not isinstance(facts[-1], EndOfSpeech))
+    changes = [fact for fact in facts if not isinstance(fact, Lasts)]
+    for before, after in pairwise(changes):
         match before, after:
             case Onset(began), EndOfSpeech(ended, known_at):
                 assert began < ended <= known_at <= at

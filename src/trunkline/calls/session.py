@@ -17,12 +17,13 @@ from trunkline.calls.steps import Desk
 from trunkline.calls.think import Thinker
 from trunkline.calls.voice import Voice
 from trunkline.contracts import Carrier, Digit, MarkPlayed, Media, Started, Stopped, Toolbox
-from trunkline.core import call as words
+from trunkline.core import call_words as words
 from trunkline.core.attempt_words import AttemptPolicy, Settle
-from trunkline.core.call import Call, CallPolicy
+from trunkline.core.call import Call
+from trunkline.core.call_words import CallPolicy
 from trunkline.core.phrases import Phrases
 from trunkline.core.playout import Playout, PlayoutPolicy
-from trunkline.core.turns import EndOfSpeech, Onset, TurnPolicy, Turns, Window
+from trunkline.core.turns import EndOfSpeech, Lasts, Onset, TurnPolicy, Turns, Window
 from trunkline.errors import TrunklineError
 from trunkline.media import vad
 from trunkline.records.answers import answer_of
@@ -111,6 +112,8 @@ class CallSession:
                     self._note("utterance.started", {}, where=self._said_in(utterance), sample=at)
                     self._spawn(self._listen(utterance))
                     self._put(fact)
+                case Lasts():
+                    self._put(words.CallerLasts())
                 case EndOfSpeech(at, known_at):
                     utterance = self._ear.close()
                     data = {"known_at": known_at}
@@ -167,9 +170,9 @@ class CallSession:
                 case _HungUp(reason):
                     return reason
                 case Onset(at):
-                    fact = words.CallerOnset(at, self._playout.heard())
+                    fact = words.CallerOnset(at, self._playout.heard(), self._playout.unheard())
                 case words.AllHeard() if self._machine.awaits_playout:
-                    self._reply_over(self._playout.close(), interrupted=False)
+                    self._reply_over(self._voice.close(), interrupted=False)
                 case _:
                     pass
             for act in self._machine.feed(fact, now):
@@ -200,6 +203,13 @@ class CallSession:
                 self._say_line(self._mouth(turn), text)
             case words.Think():
                 self._think(act)
+            case words.HoldReply():
+                self._voice.hold(now)
+                self._note("reply.held", {}, where=self._spoken_by)
+            case words.ResumeReply():
+                self._drain_told = False  # an end that was told while it was held was not taken
+                self._voice.release(now)
+                self._note("reply.resumed", {}, where=self._spoken_by)
             case words.StopReply(_, heard):
                 self._stop_reply(heard, now)
             case words.RunTool():
@@ -286,7 +296,10 @@ class CallSession:
         self._put(words.ToolAnswered(act.turn, call, result))
 
     async def _listen(self, utterance: Utterance) -> None:
-        final = await listen(self._desk, utterance, self._said_in(utterance))
+        def interim(text: str) -> None:
+            self._put(words.CallerWords(text))
+
+        final = await listen(self._desk, utterance, self._said_in(utterance), interim)
         self._put(words.CallerSaid(final.text, answer_of(final.text)))
 
     def _consent(self, state: words.Consent, text: str) -> None:

@@ -161,6 +161,10 @@ class TurnConfig(Model):
     utterance_max_s: Annotated[float, Field(ge=1, le=30)] | None = Field(
         default=None, description="seconds, 1 to 30, after which an utterance is taken as complete"
     )
+    backchannel_max_s: Annotated[float, Field(ge=0.3, le=5)] | None = Field(
+        default=None,
+        description='seconds, 0.3 to 5: longer speech over the agent is no cough and no "mm-hm"',
+    )
 
 
 class ConsentConfig(Model):

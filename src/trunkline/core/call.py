@@ -12,151 +12,57 @@ Rules
  6. Only the first answer to the consent question counts; what is unclear is not consent, and
     neither is a yes that began before the question, the greeting's last sentence, was heard.
  7. A step that fails is answered by the apology; the second in a row ends the call with it.
- 8. An interruption that held no words (a cough) lets the agent go on where it was heard last.
+ 8. Any sound of the caller *holds* the reply: its voice is silent, its step goes on, nothing is
+    decided of it and no tool is run. A sound without words *resumes* it, and so does a backchannel
+    to something that was no question. Other words, or a sound that lasts, *stop* it (rule 1).
+ 9. A reply that was stopped by what held no words (a long noise) is taken up where it was heard
+    last.
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, assert_never
+from typing import assert_never
 
+from trunkline.core.backchannels import is_asking, is_backchannel, words_of
+from trunkline.core.call_words import (
+    Act,
+    AllHeard,
+    Answer,
+    Begin,
+    CallerLasts,
+    CallerOnset,
+    CallerSaid,
+    CallerWords,
+    CallPolicy,
+    Consent,
+    ConsentIs,
+    Fact,
+    HangUp,
+    HoldReply,
+    ResumeReply,
+    RunTool,
+    SayLine,
+    StepSettled,
+    StopReply,
+    Think,
+    Tick,
+    ToolAnswered,
+)
 from trunkline.core.history import PENDING, add, cut
 from trunkline.core.phrases import Phrases
-from trunkline.types import (
-    CallId,
-    Message,
-    Mono,
-    Persona,
-    Sample,
-    ToolCall,
-    ToolResult,
-)
-
-Consent = Literal["not_asked", "asked", "granted", "refused"]
-Answer = Literal["yes", "no", "unclear"]
+from trunkline.types import CallId, Message, Mono, Persona, ToolCall
 
 
-@dataclass(frozen=True, slots=True)
-class CallPolicy:
-    """Bounds of a call, in seconds and counts."""
+@dataclass(slots=True)
+class _Hold:
+    """What the caller heard of the reply before the sound, and said since."""
 
-    call_max_s: float = 1800.0
-    caller_silent_max_s: float = 60.0
-    steps_max: int = 6
-    failures_max: int = 2
-
-
-# -- facts -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """The leg is up."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallerOnset:
-    """The caller began to speak at *at*; *heard* is what the caller heard of the reply so far."""
-
-    at: Sample
     heard: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallerSaid:
-    """An utterance is over. *text* is empty if it held no words; *answer*: as a yes or a no."""
-
-    text: str
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class StepSettled:
-    """A model step of *turn* is over: *text* was given to the synthesiser."""
-
-    turn: int
-    text: str
-    reason: str
-    tool_calls: tuple[ToolCall, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ToolAnswered:
-    """A tool that was run in *turn* answered."""
-
-    turn: int
-    call: ToolCall
-    result: ToolResult
-
-
-@dataclass(frozen=True, slots=True)
-class AllHeard:
-    """Everything that was given to the synthesiser has been heard."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A deadline may have passed."""
-
-
-Fact = Begin | CallerOnset | CallerSaid | StepSettled | ToolAnswered | AllHeard | Tick
-
-# -- acts ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SayLine:
-    """Say *text* without a model, after what is already being said."""
-
-    turn: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Think:
-    """Ask a model; *heard*: the part of this very answer that was heard before."""
-
-    turn: int
-    step: int
-    messages: tuple[Message, ...]
-    heard: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StopReply:
-    """The caller took the word: stop the model and the voice of *turn* at once."""
-
-    turn: int
-    heard: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunTool:
-    """Run *call* at most once under *key*."""
-
-    turn: int
-    step: int
-    call: ToolCall
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentIs:
-    """Consent to the recording changed to *state* because of *text*."""
-
-    state: Consent
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """End the call."""
-
-    reason: str
-
-
-Act = SayLine | Think | StopReply | RunTool | ConsentIs | HangUp
+    asked: bool
+    said: list[str] = field(default_factory=list)
+    settled: StepSettled | None = None
 
 
 @dataclass(slots=True)
@@ -168,6 +74,7 @@ class _Reply:
     thinking: bool = False
     running: list[ToolCall] = field(default_factory=list)
     closing: bool = False
+    hold: _Hold | None = None
 
 
 class Call:
@@ -196,7 +103,7 @@ class Call:
     def awaits_playout(self) -> bool:
         """Whether the reply under way only waits to be heard to its end."""
         reply = self._reply
-        return reply is not None and not reply.thinking and not reply.running
+        return reply is not None and not (reply.thinking or reply.running or reply.hold)
 
     def deadline(self) -> Mono | None:
         """When the call is too long, or the caller has been silent for too long."""
@@ -214,8 +121,12 @@ class Call:
         match fact:
             case Begin():
                 return self._greet(now)
-            case CallerOnset(_, heard):
-                return self._onset(heard)
+            case CallerOnset():
+                return self._onset(fact)
+            case CallerLasts():
+                return self._stop()
+            case CallerWords(text):
+                return self._hears(text)
             case CallerSaid(text, answer):
                 return self._said(text, answer, now)
             case StepSettled():
@@ -239,22 +150,58 @@ class Call:
             acts.append(ConsentIs("asked", self._persona.greeting))
         return acts
 
-    def _onset(self, heard: str) -> list[Act]:
+    def _onset(self, fact: CallerOnset) -> list[Act]:
         self._open_utterances += 1
         reply = self._reply
-        if reply is None:
+        if reply is None or reply.hold:
             return []
-        for entry in cut(reply.entries, f"{reply.heard_before} {heard}".strip()):
+        heard = f"{reply.heard_before} {fact.heard}".strip()
+        reply.hold = _Hold(fact.heard, is_asking(heard, fact.unheard))
+        return [HoldReply(reply.turn)]
+
+    def _hears(self, text: str) -> list[Act]:
+        """One word on its way may still become anything."""
+        return self._stop() if len(words_of(text)) > 1 and self._heeds(text) else []
+
+    def _heeds(self, text: str) -> bool:
+        """Whether *text*, said over a reply that is held, is more than a backchannel to it."""
+        hold = self._reply and self._reply.hold
+        if not hold or not text:
+            return False
+        told = hold.heard and not hold.asked
+        return not told or not is_backchannel(text, self._persona.language)
+
+    def _stop(self) -> list[Act]:
+        """The caller has the word: the reply that is held, if any, is cut to what was heard."""
+        reply = self._reply
+        if reply is None or reply.hold is None:
+            return []
+        hold = reply.hold
+        for entry in cut(reply.entries, f"{reply.heard_before} {hold.heard}".strip()):
             if entry.tool_call_id is not None and entry.content == PENDING:
                 self._late[reply.turn, entry.tool_call_id] = len(self._history)
             self._history.append(entry)
         self._reply, self._owes_reply = None, True
-        return [StopReply(reply.turn, heard)]
+        for text in hold.said:
+            self._add_caller(text)
+        return [StopReply(reply.turn, hold.heard)]
+
+    def _resume(self, reply: _Reply, hold: _Hold) -> list[Act]:
+        """Nobody took the word: the voice goes on, and what waited is decided."""
+        reply.hold = None
+        acts: list[Act] = [ResumeReply(reply.turn)]
+        if hold.settled is not None:
+            return [*acts, *self._settled(hold.settled)]
+        return [*acts, *self._next_step(reply)]
 
     def _said(self, text: str, answer: Answer, now: Mono) -> list[Act]:
         self._open_utterances -= 1
         self._quiet_since = now
-        acts: list[Act] = []
+        acts = self._stop() if self._heeds(text) else []
+        reply = self._reply
+        if reply is not None and reply.hold is not None:
+            reply.hold.said += filter(None, [text])
+            return acts if self._open_utterances else self._resume(reply, reply.hold)
         if text:
             acts += self._consider_consent(text, answer)
             self._add_caller(text)
@@ -299,6 +246,9 @@ class Call:
         reply = self._reply
         if reply is None or reply.turn != fact.turn:
             return []
+        if reply.hold is not None:
+            reply.hold.settled = fact
+            return []
         reply.thinking = False
         add(reply.entries, fact.text, fact.tool_calls)
         all_was_heard = reply.heard_before and not reply.step
@@ -320,7 +270,12 @@ class Call:
         reply.running.remove(fact.call)
         reply.entries.append(answer)
         reply.closing |= fact.result.then == "hang_up"
-        if reply.running or reply.closing:
+        return self._next_step(reply)
+
+    def _next_step(self, reply: _Reply) -> list[Act]:
+        """The model is told what its tools answered, once all have."""
+        answered = bool(reply.entries) and reply.entries[-1].role == "tool"
+        if not answered or not self.awaits_playout or reply.closing:
             return []
         reply.step += 1
         if reply.step >= self._policy.steps_max:

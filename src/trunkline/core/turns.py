@@ -20,7 +20,8 @@ class TurnPolicy:
     """Seconds and probabilities of turn-taking.
 
     *onset_windows* windows of 32 ms make an onset (a barge-in must be heard within 250 ms, a click
-    must not count); *hangover_s* of 0.3 is the safer default against pauses inside a sentence.
+    must not count); *hangover_s* of 0.3 is the safer default against pauses inside a sentence; what
+    is longer than *backchannel_max_s* is neither a cough nor a "mm-hm".
     """
 
     onset_probability: float = 0.5
@@ -28,6 +29,7 @@ class TurnPolicy:
     onset_windows: int = 3
     hangover_s: float = 0.3
     utterance_max_s: float = 28.0
+    backchannel_max_s: float = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,21 @@ class EndOfSpeech:
     known_at: Sample
 
 
+@dataclass(frozen=True, slots=True)
+class Lasts:
+    """The caller has spoken for longer than `backchannel_max_s`, up to sample *at*."""
+
+    at: Sample
+
+
 class Turns:
     """The machine of one caller; it has no deadline: its time is the audio itself."""
 
-    __slots__ = ("_ended", "_policy", "_run", "_run_start", "_speaking", "_started")
+    __slots__ = ("_ended", "_lasting", "_policy", "_run", "_run_start", "_speaking", "_started")
 
     def __init__(self, policy: TurnPolicy) -> None:
         self._policy = policy
-        self._speaking = False
+        self._speaking = self._lasting = False
         self._run, self._run_start = 0, Sample(0)
         self._started, self._ended = Sample(0), Sample(0)
 
@@ -74,7 +83,7 @@ class Turns:
         """Never: silence arrives as windows."""
         return None
 
-    def feed(self, window: Window, now: Mono) -> Sequence[Onset | EndOfSpeech]:
+    def feed(self, window: Window, now: Mono) -> Sequence[Onset | Lasts | EndOfSpeech]:
         """Take the next window; at most one onset or end comes of it."""
         del now  # this machine's clock is the audio
         return self._while_speaking(window) if self._speaking else self._while_silent(window)
@@ -88,16 +97,20 @@ class Turns:
         self._run += 1
         if self._run < self._policy.onset_windows:
             return ()
-        self._speaking, self._run = True, 0
+        self._speaking, self._lasting, self._run = True, False, 0
         self._started, self._ended = self._run_start, window.end
         return (Onset(self._started),)
 
-    def _while_speaking(self, window: Window) -> Sequence[EndOfSpeech]:
+    def _while_speaking(self, window: Window) -> Sequence[Lasts | EndOfSpeech]:
         if window.probability >= self._policy.stay_probability:
             self._ended = window.end
         silence_s = (window.end - self._ended) / SAMPLE_RATE
         length_s = (window.end - self._started) / SAMPLE_RATE
-        if silence_s < self._policy.hangover_s and length_s < self._policy.utterance_max_s:
+        if silence_s >= self._policy.hangover_s or length_s >= self._policy.utterance_max_s:
+            self._speaking = False
+            return (EndOfSpeech(self._ended, window.end),)
+        spoken_s = (self._ended - self._started) / SAMPLE_RATE
+        if self._lasting or spoken_s <= self._policy.backchannel_max_s:
             return ()
-        self._speaking = False
-        return (EndOfSpeech(self._ended, window.end),)
+        self._lasting = True
+        return (Lasts(self._ended),)

@@ -96,7 +96,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         "all that the caller has heard of this reply; upto: its end in the spoken text",
         {"text": str, "upto": int},
     ),
-    "barge_in": Kind("the caller spoke over the agent", {}, {"at": int}),
+    "reply.held": Kind("the caller made a sound: the agent falls silent and waits what it is"),
+    "reply.resumed": Kind("it was nothing: the agent goes on with the first word not heard"),
+    "barge_in": Kind("the caller took the word from the agent", {}, {"at": int}),
     "reply.ended": Kind(
         "the reply is over, said or interrupted",
         {"generated": str, "spoken": str, "heard": str, "interrupted": bool},
