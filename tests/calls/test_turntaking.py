@@ -128,3 +128,33 @@ async def test_a_tool_waits_until_the_caller_is_known_not_to_object(
 
     assert [name for name, _ in scene.tools.ran] == ran
     assert scene.texts_heard()[-1] == ("One moment please. Sure." if ran else "Sure.")
+
+
+# -- the end of a turn -----------------------------------------------------------------------------
+
+
+def pausing(pause_s: float) -> list[Step]:
+    """The caller speaks, pauses and goes on."""
+    return [says(1.0), Step(Wait(pause_s)), Step(Speak(loud(0.6)))]
+
+
+async def test_a_pause_in_half_a_sentence_does_not_end_the_turn() -> None:
+    """One utterance, one answer."""
+    said = Hears("my name is ada", [(1.5, "my name is"), (2.3, "my name is ada")])
+    scene = await Scene([*pausing(0.6), HANGS_UP], [said], lambda _: tokens("Hello Ada.")).play()
+
+    assert scene.texts_heard()[1:] == ["Hello Ada."]
+    assert len(scene.journal.of("utterance.started")) == 1
+
+
+@pytest.mark.parametrize(("interim", "pause_s"), [("i am ada", 0.3), ("my name is", 1.0)])
+async def test_the_turn_ends_after_the_pause_that_fits_its_words(
+    interim: str, pause_s: float
+) -> None:
+    """Sooner after a whole sentence."""
+    said = Hears(interim, [(1.3, interim)])
+    scene = await Scene([says(1.0), HANGS_UP], [said], lambda _: tokens("Hello.")).play()
+
+    ended = scene.journal.of("utterance.ended")[0].at - scene.line.call.mono0
+    spoke = next(e.at_s for e in scene.line.call.events if e.kind == "step_end")
+    assert pause_s - 0.03 <= ended - spoke <= pause_s + 0.1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.core.turns import EndOfSpeech, Lasts, Onset, TurnPolicy, Turns, Window
+from trunkline.core.turns import EndOfSpeech, Hint, Lasts, Onset, TurnPolicy, Turns, Window
 from trunkline.types import SAMPLE_RATE, Mono, Sample
 
 WINDOW = 256
@@ -16,17 +16,24 @@ POLICY = TurnPolicy(
     stay_probability=0.35,
     onset_windows=3,
     hangover_s=5 * WINDOW / SAMPLE_RATE,
+    hangover_open_s=8 * WINDOW / SAMPLE_RATE,
     utterance_max_s=20 * WINDOW / SAMPLE_RATE,
     backchannel_max_s=9 * WINDOW / SAMPLE_RATE,
 )
+HINTS = {"?": Hint(open=True), "!": Hint(open=False)}
 LEVELS = {"#": 0.9, "+": 0.5, "~": 0.4, "-": 0.35, "_": 0.34, ".": 0.0}
 
 
 def hear(windows: str, turns: Turns | None = None) -> list[tuple[str, float]]:
-    """What comes of *windows*, one character each; positions in windows."""
+    """What comes of *windows*, one character each, and hints; positions in windows."""
     machine = turns or Turns(POLICY)
     found: list[tuple[str, float]] = []
-    for i, level in enumerate(windows):
+    i = -1
+    for level in windows:
+        if level in HINTS:
+            assert not machine.feed(HINTS[level], Mono(0.0))
+            continue
+        i += 1
         window = Window(LEVELS[level], Sample(i * WINDOW), Sample((i + 1) * WINDOW))
         for fact in machine.feed(window, Mono(0.0)):
             match fact:
@@ -53,6 +60,15 @@ def hear(windows: str, turns: Turns | None = None) -> list[tuple[str, float]]:
         ("###____#....", [("onset", 0)]),  # a pause inside a sentence
         ("###----.....", [("onset", 0), ("end", 7), ("known", 12)]),
         ("###_____", [("onset", 0), ("end", 3), ("known", 8)]),
+        ("###?.......", [("onset", 0)]),  # half a sentence
+        ("###?........", [("onset", 0), ("end", 3), ("known", 11)]),
+        ("###?..!...", [("onset", 0), ("end", 3), ("known", 8)]),  # the words go on
+        ("###..?......", [("onset", 0), ("end", 3), ("known", 11)]),
+        ("###?......!.", [("onset", 0), ("end", 3), ("known", 10)]),
+        (  # a hint that comes too late is none for the next utterance
+            "###.....?###.....",
+            [("onset", 0), ("end", 3), ("known", 8), ("onset", 8), ("end", 11), ("known", 16)],
+        ),
         ("#########", [("onset", 0)]),
         ("#########....#", [("onset", 0), ("lasts", 14)]),  # silence may still end it
         ("##########", [("onset", 0), ("lasts", 10)]),

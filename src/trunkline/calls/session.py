@@ -21,9 +21,10 @@ from trunkline.core import call_words as words
 from trunkline.core.attempt_words import AttemptPolicy, Settle
 from trunkline.core.call import Call
 from trunkline.core.call_words import CallPolicy
+from trunkline.core.endpointing import is_open
 from trunkline.core.phrases import Phrases
 from trunkline.core.playout import Playout, PlayoutPolicy
-from trunkline.core.turns import EndOfSpeech, Lasts, Onset, TurnPolicy, Turns, Window
+from trunkline.core.turns import EndOfSpeech, Hint, Lasts, Onset, TurnPolicy, Turns, Window
 from trunkline.errors import TrunklineError
 from trunkline.media import vad
 from trunkline.records.answers import answer_of
@@ -296,8 +297,13 @@ class CallSession:
         self._put(words.ToolAnswered(act.turn, call, result))
 
     async def _listen(self, utterance: Utterance) -> None:
+        asked = next((m.content for m in self._machine.history[::-1] if m.role == "assistant"), "")
+
         def interim(text: str) -> None:
             self._put(words.CallerWords(text))
+            if not utterance.closed:
+                hint = Hint(is_open(text, self._persona.language, asked))
+                self._turns.feed(hint, self._desk.now())
 
         final = await listen(self._desk, utterance, self._said_in(utterance), interim)
         self._put(words.CallerSaid(final.text, answer_of(final.text)))

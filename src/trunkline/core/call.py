@@ -114,7 +114,7 @@ class Call:
             return Mono(ends)
         return Mono(min(ends, self._quiet_since + self._policy.caller_silent_max_s))
 
-    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: PLR0911  # one return a fact
+    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: C901, PLR0911  # a fact each
         """Take one fact; after `HangUp` nothing more comes."""
         if self._over:
             return ()

@@ -2,8 +2,12 @@
 
 It counts in the call's own samples, not in wall time, so a late or bursty carrier changes nothing.
 
-    silent --(onset_windows of speech in a row)--> speaking --(hangover_s without speech)--> silent
+    silent --(onset_windows of speech in a row)--> speaking --(a pause without speech)----> silent
                                                             --(utterance_max_s)-----------> silent
+
+The pause is `hangover_s`, or `hangover_open_s` after a `Hint` that the sentence cannot be over. A
+recogniser without interim transcripts gives no hints: `hangover_s` holds then, because each turn
+would pay for the longer one, while a caller who goes on only has an unheard reply thought anew.
 
 The speech probability that keeps an utterance open is lower than the one that opens it: voices
 fade before they end.
@@ -20,14 +24,16 @@ class TurnPolicy:
     """Seconds and probabilities of turn-taking.
 
     *onset_windows* windows of 32 ms make an onset (a barge-in must be heard within 250 ms, a click
-    must not count); *hangover_s* of 0.3 is the safer default against pauses inside a sentence; what
-    is longer than *backchannel_max_s* is neither a cough nor a "mm-hm".
+    must not count); *hangover_s* is the pause that ends a turn, *hangover_open_s* the one that ends
+    it after half a sentence; what is longer than *backchannel_max_s* is neither a cough nor a
+    "mm-hm".
     """
 
     onset_probability: float = 0.5
     stay_probability: float = 0.35
     onset_windows: int = 3
     hangover_s: float = 0.3
+    hangover_open_s: float = 1.0
     utterance_max_s: float = 28.0
     backchannel_max_s: float = 1.2
 
@@ -39,6 +45,13 @@ class Window:
     probability: float
     start: Sample
     end: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """The words of the utterance so far; *open*: more must follow them."""
+
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +79,20 @@ class Lasts:
 class Turns:
     """The machine of one caller; it has no deadline: its time is the audio itself."""
 
-    __slots__ = ("_ended", "_lasting", "_policy", "_run", "_run_start", "_speaking", "_started")
+    __slots__ = (
+        "_ended",
+        "_lasting",
+        "_open",
+        "_policy",
+        "_run",
+        "_run_start",
+        "_speaking",
+        "_started",
+    )
 
     def __init__(self, policy: TurnPolicy) -> None:
         self._policy = policy
-        self._speaking = self._lasting = False
+        self._speaking = self._lasting = self._open = False
         self._run, self._run_start = 0, Sample(0)
         self._started, self._ended = Sample(0), Sample(0)
 
@@ -83,10 +105,13 @@ class Turns:
         """Never: silence arrives as windows."""
         return None
 
-    def feed(self, window: Window, now: Mono) -> Sequence[Onset | Lasts | EndOfSpeech]:
-        """Take the next window; at most one onset or end comes of it."""
+    def feed(self, fact: Window | Hint, now: Mono) -> Sequence[Onset | Lasts | EndOfSpeech]:
+        """Take the next window, of which at most one fact comes, or a hint, of which none does."""
         del now  # this machine's clock is the audio
-        return self._while_speaking(window) if self._speaking else self._while_silent(window)
+        if isinstance(fact, Hint):
+            self._open = fact.open
+            return ()
+        return self._while_speaking(fact) if self._speaking else self._while_silent(fact)
 
     def _while_silent(self, window: Window) -> Sequence[Onset]:
         if window.probability < self._policy.onset_probability:
@@ -97,7 +122,7 @@ class Turns:
         self._run += 1
         if self._run < self._policy.onset_windows:
             return ()
-        self._speaking, self._lasting, self._run = True, False, 0
+        self._speaking, self._lasting, self._open, self._run = True, False, False, 0
         self._started, self._ended = self._run_start, window.end
         return (Onset(self._started),)
 
@@ -106,11 +131,13 @@ class Turns:
             self._ended = window.end
         silence_s = (window.end - self._ended) / SAMPLE_RATE
         length_s = (window.end - self._started) / SAMPLE_RATE
-        if silence_s >= self._policy.hangover_s or length_s >= self._policy.utterance_max_s:
+        policy = self._policy
+        hangover_s = policy.hangover_open_s if self._open else policy.hangover_s
+        if silence_s >= hangover_s or length_s >= policy.utterance_max_s:
             self._speaking = False
             return (EndOfSpeech(self._ended, window.end),)
         spoken_s = (self._ended - self._started) / SAMPLE_RATE
-        if self._lasting or spoken_s <= self._policy.backchannel_max_s:
+        if self._lasting or spoken_s <= policy.backchannel_max_s:
             return ()
         self._lasting = True
         return (Lasts(self._ended),)
