@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -37,6 +37,8 @@ from trunkline.types import (
 
 GREETING = "Hello, this call is recorded. Is that all right?"
 APOLOGY = "I am sorry, something went wrong."
+REPROMPT = "Are you still there?"
+FAREWELL = "I hang up now. Goodbye."
 
 
 def loud(seconds: float) -> bytes:
@@ -90,6 +92,7 @@ class Scene:
     second_stt: Sequence[str | Exception | None] = ()
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
+    reprompts: bool = False
 
     async def play(self) -> "Scene":
         """Run the call to its end."""
@@ -98,6 +101,8 @@ class Scene:
         self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
         self.journal, self.tools = MemoryJournal(), Tools(self.tool_s)
         persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY)
+        if self.reprompts:
+            persona = replace(persona, reprompt=REPROMPT, farewell=FAREWELL)
         routes: Routes = {
             StageName("stt"): self.stts,
             StageName("llm"): self.llms,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.calls.scenes import HANGS_UP, Scene, loud, says
-from trunkline.telephony.script import Speak, Step, Wait
+from tests.calls.scenes import FAREWELL, HANGS_UP, REPROMPT, Scene, loud, says
+from trunkline.telephony.script import AfterAgent, BargeIn, HangUp, Press, Speak, Step, Wait
 from trunkline.testing.simulated import Beat, Hears, tokens
 from trunkline.types import Delta, Finish, ToolCallDelta
 
@@ -158,3 +158,43 @@ async def test_the_turn_ends_after_the_pause_that_fits_its_words(
     ended = scene.journal.of("utterance.ended")[0].at - scene.line.call.mono0
     spoke = next(e.at_s for e in scene.line.call.events if e.kind == "step_end")
     assert pause_s - 0.03 <= ended - spoke <= pause_s + 0.1
+
+
+# -- silence and keys ------------------------------------------------------------------------------
+
+
+async def test_a_silent_caller_is_asked_and_then_hung_up_on() -> None:
+    """Seven seconds after what was heard last, twice; then a goodbye and the end."""
+    waits_long = Step(HangUp(), AfterAgent(29.0))
+    scene = await Scene(
+        [says(), waits_long], ["yes"], lambda _: tokens("When?"), reprompts=True
+    ).play()
+
+    assert scene.texts_heard()[1:] == ["When?", REPROMPT, REPROMPT, FAREWELL]
+    assert scene.line.call.ended == "agent_closed"
+    begun = [n.at for n in scene.journal.of("reply.started")]
+    ended = [n.at for n in scene.journal.of("reply.ended")]
+    waits = [b - e for b, e in zip(begun[2:], ended[1:], strict=False)]
+    assert waits == pytest.approx([7.0] * 3, abs=0.05)
+
+
+async def test_keys_interrupt_the_agent_and_are_one_message() -> None:
+    """Only the model sees which they were."""
+    press = Step(Press("411"), BargeIn(1.0))
+    scene = await Scene(
+        [says(), press, HANGS_UP],
+        ["yes"],
+        lambda p: tokens("Thanks." if "keys" in p.messages[-1].content else LONG),
+    ).play()
+
+    assert scene.llms[0].prompts[-1].messages[-1].content == "[keys pressed: 4 1 1]"
+    assert scene.texts_heard()[-1] == "Thanks."
+    pressed = [e.at_s for e in scene.line.call.events if e.kind == "digit"]
+    asked = scene.journal.of("reply.started")[-1].at - scene.line.call.mono0
+    assert asked - pressed[-1] == pytest.approx(2.0, abs=0.05)
+    agent = scene.line.call.tape()[:, 1] != 0
+    assert not agent[round((pressed[0] + 0.1) * 8000) : round(asked * 8000)].any()
+    notes = scene.journal.of("keys.pressed")
+    assert [note.data for note in notes] == [{"count": 1}] * 3
+    told = [note for note in scene.journal.notes if "4 1 1" in str(note.data)]
+    assert {note.type for note in told} == {"attempt.request"}

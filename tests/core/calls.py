@@ -10,6 +10,7 @@ from trunkline.core.call_words import (
     Begin,
     CallerLasts,
     CallerOnset,
+    CallerPressed,
     CallerSaid,
     CallerWords,
     CallPolicy,
@@ -32,12 +33,18 @@ NOTICE = "Hello, this is Ada, an AI. This call is recorded."
 QUESTION = "Is that all right?"
 GREETING = f"{NOTICE} {QUESTION}"
 APOLOGY = "I am sorry, something went wrong."
+REPROMPT = "Are you still there?"
+FAREWELL = "Goodbye then."
 POLICY = CallPolicy(call_max_s=600.0, caller_silent_max_s=60.0, steps_max=3, failures_max=2)
 
 
-def persona(*, asks_consent: bool = True, language: str = "en") -> Persona:
+def persona(
+    *, asks_consent: bool = True, language: str = "en", reprompt: str = "", farewell: str = ""
+) -> Persona:
     """Who answers."""
-    return Persona("Ada", language, "Be brief.", GREETING, APOLOGY, asks_consent)
+    return Persona(
+        "Ada", language, "Be brief.", GREETING, APOLOGY, asks_consent, reprompt, farewell
+    )
 
 
 def told(act: Act) -> str:  # noqa: PLR0911  # one return an act
@@ -79,8 +86,10 @@ def tool(name: str = "book", arguments: str = "{}", *, id_: str = "call_1") -> T
 class Conversation:
     """One call, begun at second 0."""
 
-    def __init__(self, *, asks_consent: bool = True, policy: CallPolicy = POLICY) -> None:
-        self.machine = Call(CallId("c1"), persona(asks_consent=asks_consent), policy)
+    def __init__(
+        self, who: Persona | None = None, *, asks_consent: bool = True, policy: CallPolicy = POLICY
+    ) -> None:
+        self.machine = Call(CallId("c1"), who or persona(asks_consent=asks_consent), policy)
         self.now = 0.0
         self.acts: list[Act] = []  # those of the last fact
         self.begun = self.feed(Begin())
@@ -111,6 +120,10 @@ class Conversation:
     ) -> list[str]:
         """The caller says *text*, from its onset to its end."""
         return [*self.onset(heard, unheard), *self.said(text, answer)]
+
+    def presses(self, keys: str, heard: str = "") -> list[str]:
+        """The caller presses *keys*, having heard *heard*; what comes of all of them."""
+        return [act for key in keys for act in self.feed(CallerPressed(key, heard))]
 
     def noise(self, heard: str = "") -> list[str]:
         """A noise without words that lasts; what comes of it in the end."""
@@ -150,9 +163,9 @@ class Conversation:
         return written(self.machine.history)
 
 
-def consented() -> Conversation:
+def consented(who: Persona | None = None) -> Conversation:
     """A call whose greeting was heard and answered: turn 1 is to be thought."""
-    call = Conversation()
+    call = Conversation(who)
     call.heard()
     assert call.caller("yes", "yes") == ["consent granted", "1.0: think"]
     return call

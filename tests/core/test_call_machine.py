@@ -1,12 +1,12 @@
 """Every interleaving of caller, models, tools and playout over one call."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.core.calls import GREETING, POLICY, persona
+from tests.core.calls import FAREWELL, GREETING, POLICY, REPROMPT, persona
 from trunkline.core.call import Call
 from trunkline.core.call_words import (
     Act,
@@ -15,6 +15,7 @@ from trunkline.core.call_words import (
     Begin,
     CallerLasts,
     CallerOnset,
+    CallerPressed,
     CallerSaid,
     CallerWords,
     ConsentIs,
@@ -59,7 +60,7 @@ class AnyCall(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.machine = Call(CallId("c1"), persona(), POLICY)
+        self.machine = Call(CallId("c1"), persona(reprompt=REPROMPT, farewell=FAREWELL), POLICY)
         self.now = 0.0
         self.open_utterances = 0
         self.thinking: Think | None = None
@@ -72,6 +73,7 @@ class AnyCall(RuleBasedStateMachine):
         self.resumed = ""  # what the reply under way goes on after
         self.consent: list[str] = []
         self.question_heard = False
+        self.keys_open = False
         self.held: str | None = None  # what was heard of the reply that is held
         self.over = False
 
@@ -111,12 +113,28 @@ class AnyCall(RuleBasedStateMachine):
         acts = self.feed(CallerWords(text))
         assert not acts or (isinstance(acts[0], StopReply) and len(text.split()) > 1)
 
-    @precondition(lambda self: self.open_utterances)
+    @precondition(lambda self: self.open_utterances > self.keys_open)
     @rule(text=WORDS, answer=ANSWERS)
     def said(self, text: str, answer: Answer) -> None:
         """An utterance is over."""
         self.open_utterances -= 1
         self.feed(CallerSaid(text, answer))
+
+    @precondition(lambda self: not self.over)
+    @rule(key=st.sampled_from("12#"), data=st.data())
+    def presses(self, key: str, data: st.DataObject) -> None:
+        """A key is pressed: what is being said is stopped."""
+        words = " ".join(self.spoken).split()
+        if self.reply is not None and self.held is None:
+            self.held = " ".join(words[: data.draw(st.integers(0, len(words)))])
+        stops = self.reply
+        self.open_utterances += not self.keys_open
+        self.keys_open = key != "#"
+        self.open_utterances -= not self.keys_open
+        acts = self.feed(CallerPressed(key, self.held or ""))
+        assert [act.turn for act in acts if isinstance(act, StopReply)] == [stops] * (
+            stops is not None
+        )
 
     @precondition(lambda self: self.thinking)
     @rule(
@@ -179,13 +197,16 @@ class AnyCall(RuleBasedStateMachine):
         """The end of the reply was on its way when the caller made a sound."""
         assert not self.feed(AllHeard())
 
-    @rule(pause_s=st.sampled_from([0, 1, 59, 60, 100]))
+    @rule(pause_s=st.sampled_from([0, 1, 6, 7, 100]))
     def tick(self, pause_s: int) -> None:
         """Time passes; the machine is woken."""
         self.now += pause_s
         due = self.machine.deadline()
+        keyed = self.keys_open and due is not None and self.now >= due
+        self.keys_open &= not keyed
+        self.open_utterances -= keyed
         acts = self.feed(Tick())
-        assert bool(acts) == (due is not None and self.now >= due)
+        assert bool(acts) == (due is not None and self.now >= due) or (keyed and not acts)
 
     # -- what must hold ------------------------------------------------------------------------
 
@@ -250,11 +271,14 @@ class AnyCall(RuleBasedStateMachine):
                 assert old.content == PENDING
                 assert new.content == fact.result.content
                 assert old.tool_call_id == new.tool_call_id == fact.call.id
-        elif isinstance(fact, CallerSaid):  # the last message grows, or is taken to go on after it
-            assert after[: max(0, len(before) - 1)] == before[:-1]
-        elif isinstance(fact, CallerLasts | CallerWords | AllHeard):
-            assert after[: len(before)] == before
-        else:
+        elif isinstance(fact, CallerSaid | CallerPressed):  # the last message may also be taken
+            assert after[: max(0, len(before) - 1)] == before[:-1]  # to go on after it
+        elif isinstance(fact, CallerLasts | CallerWords | AllHeard | Tick) and before:
+            assert after[: len(before) - 1] == before[:-1]
+            old, new = before[-1], after[len(before) - 1]
+            assert new == replace(old, content=new.content, tool_calls=new.tool_calls)
+            assert new.content.startswith(old.content)
+        elif not isinstance(fact, CallerLasts | CallerWords | AllHeard | Tick):
             assert after == before
 
     def note(self, act: Act) -> None:

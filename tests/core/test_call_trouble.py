@@ -1,4 +1,4 @@
-"""The rules of one call: consent, failures, noises and bounds (rules 6, 7 and 9)."""
+"""The rules of one call: consent, failures, noises and bounds (rules 6, 7 and 11)."""
 
 from dataclasses import replace
 
@@ -113,7 +113,7 @@ def test_a_reply_of_too_many_steps_is_ended_with_the_apology() -> None:
         assert acts == ([f"1: say {APOLOGY}"] if last else [f"1.{step + 1}: think"])
 
 
-# -- rule 9: a long noise without words ------------------------------------------------------------
+# -- rule 11: a long noise without words -----------------------------------------------------------
 
 
 def test_after_a_long_noise_the_agent_goes_on_where_it_was_heard_last() -> None:

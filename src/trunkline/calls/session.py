@@ -153,7 +153,9 @@ class CallSession:
                     if self._playout.mark(name):
                         self._note("playout.mark", {"name": name})
                 case Digit(digit):
-                    self._note("dtmf", {"digit": digit})
+                    # Never which: it may be a card's. The model's prompt is where it stands.
+                    self._note("keys.pressed", {"count": 1})
+                    self._put(words.CallerPressed(digit))
                 case Started():
                     self._started(event)
                     self._put(words.Begin())
@@ -172,6 +174,8 @@ class CallSession:
                     return reason
                 case Onset(at):
                     fact = words.CallerOnset(at, self._playout.heard(), self._playout.unheard())
+                case words.CallerPressed(key):
+                    fact = words.CallerPressed(key, self._playout.heard())
                 case words.AllHeard() if self._machine.awaits_playout:
                     self._reply_over(self._voice.close(), interrupted=False)
                 case _:

@@ -15,7 +15,10 @@ Rules
  8. Any sound of the caller *holds* the reply: its voice is silent, its step goes on, nothing is
     decided of it and no tool is run. A sound without words *resumes* it, and so does a backchannel
     to something that was no question. Other words, or a sound that lasts, *stop* it (rule 1).
- 9. A reply that was stopped by what held no words (a long noise) is taken up where it was heard
+ 9. Keys stop the reply at once. They are one message, which only a model sees: they may be an
+    account or a card. As an answer to the consent question they are unclear.
+10. A caller who stays silent is asked whether they are there, and hung up on with a goodbye.
+11. A reply that was stopped by what held no words (a long noise) is taken up where it was heard
     last.
 """
 
@@ -33,6 +36,7 @@ from trunkline.core.call_words import (
     Begin,
     CallerLasts,
     CallerOnset,
+    CallerPressed,
     CallerSaid,
     CallerWords,
     CallPolicy,
@@ -54,6 +58,9 @@ from trunkline.core.history import PENDING, add, cut
 from trunkline.core.phrases import Phrases
 from trunkline.types import CallId, Message, Mono, Persona, ToolCall
 
+_GOODBYE = "the agent said goodbye"
+_SILENT = "the caller is silent"
+
 
 @dataclass(slots=True)
 class _Hold:
@@ -73,7 +80,8 @@ class _Reply:
     step: int = 0
     thinking: bool = False
     running: list[ToolCall] = field(default_factory=list)
-    closing: bool = False
+    closing: str = ""  # why the call ends once this was heard
+    prompting: bool = False  # nobody asked for it
     hold: _Hold | None = None
 
 
@@ -90,6 +98,9 @@ class Call:
         self._owes_reply = False
         self._consent: Consent = "not_asked"
         self._failures = 0
+        self._reprompts = 0
+        self._keys = ""
+        self._keys_by: Mono | None = None  # when what is being keyed in is over
         self._began: Mono | None = None
         self._quiet_since = Mono(0.0)
         self._over = False
@@ -106,13 +117,17 @@ class Call:
         return reply is not None and not (reply.thinking or reply.running or reply.hold)
 
     def deadline(self) -> Mono | None:
-        """When the call is too long, or the caller has been silent for too long."""
+        """When the call is too long, the keys are all, or the caller was silent for too long."""
         if self._over or self._began is None:
             return None
         ends = self._began + self._policy.call_max_s
+        if self._keys_by is not None:
+            return Mono(min(ends, self._keys_by))
         if self._reply is not None or self._open_utterances:
             return Mono(ends)
-        return Mono(min(ends, self._quiet_since + self._policy.caller_silent_max_s))
+        asks, policy = bool(self._persona.reprompt), self._policy
+        patience_s = policy.reprompt_after_s if asks else policy.caller_silent_max_s
+        return Mono(min(ends, self._quiet_since + patience_s))
 
     def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: C901, PLR0911  # a fact each
         """Take one fact; after `HangUp` nothing more comes."""
@@ -129,6 +144,8 @@ class Call:
                 return self._hears(text)
             case CallerSaid(text, answer):
                 return self._said(text, answer, now)
+            case CallerPressed(key, heard):
+                return self._pressed(key, heard, now)
             case StepSettled():
                 return self._settled(fact)
             case ToolAnswered():
@@ -180,8 +197,9 @@ class Call:
         for entry in cut(reply.entries, f"{reply.heard_before} {hold.heard}".strip()):
             if entry.tool_call_id is not None and entry.content == PENDING:
                 self._late[reply.turn, entry.tool_call_id] = len(self._history)
-            self._history.append(entry)
-        self._reply, self._owes_reply = None, True
+            self._enter(entry)
+        self._reply = None
+        self._owes_reply |= not reply.prompting
         for text in hold.said:
             self._add_caller(text)
         return [StopReply(reply.turn, hold.heard)]
@@ -205,11 +223,31 @@ class Call:
         if text:
             acts += self._consider_consent(text, answer)
             self._add_caller(text)
-            self._owes_reply = True
+            self._owes_reply, self._reprompts = True, 0
         if self._open_utterances or not self._owes_reply:
             return acts
         self._owes_reply = False
         return [*acts, self._next_turn()]
+
+    def _pressed(self, key: str, heard: str, now: Mono) -> list[Act]:
+        """While keys are pressed nobody thinks, as if the caller spoke."""
+        if self._keys_by is None:
+            self._open_utterances += 1
+        if self._reply is not None and self._reply.hold is None:
+            self._reply.hold = _Hold(heard, asked=False)
+        acts = self._stop()
+        self._keys += "" if key == "#" and self._keys else key
+        self._keys_by = Mono(now + self._policy.key_gap_s)
+        if key != "#" and len(self._keys) < self._policy.keys_max:
+            return acts
+        return [*acts, *self._keyed(now)]
+
+    def _keyed(self, now: Mono) -> list[Act]:
+        text = f"[keys pressed: {' '.join(self._keys)}]"
+        self._keys, self._keys_by = "", None
+        # This act is journaled with its text, so it gets none of the keys.
+        acts = self._consider_consent("[keys pressed]", "unclear")
+        return [*acts, *self._said(text, "unclear", now)]
 
     def _consider_consent(self, text: str, answer: Answer) -> list[Act]:
         if self._consent != "asked":
@@ -269,7 +307,8 @@ class Call:
             return []
         reply.running.remove(fact.call)
         reply.entries.append(answer)
-        reply.closing |= fact.result.then == "hang_up"
+        if fact.result.then == "hang_up":
+            reply.closing = _GOODBYE
         return self._next_step(reply)
 
     def _next_step(self, reply: _Reply) -> list[Act]:
@@ -286,19 +325,37 @@ class Call:
         reply = self._reply
         if reply is None or not self.awaits_playout:
             return []
-        self._history += reply.entries
+        for entry in reply.entries:
+            self._enter(entry)
         self._reply, self._quiet_since = None, now
-        return self._hang_up("the agent said goodbye") if reply.closing else []
+        return self._hang_up(reply.closing) if reply.closing else []
 
     def _tick(self, now: Mono) -> list[Act]:
         deadline = self.deadline()
-        if deadline is None or now < deadline:
+        if self._began is None or deadline is None or now < deadline:
             return []
-        waits = self._reply is None and not self._open_utterances
-        silent = waits and now >= self._quiet_since + self._policy.caller_silent_max_s
-        return self._hang_up("the caller is silent" if silent else "the call reached its limit")
+        if now >= self._began + self._policy.call_max_s:
+            return self._hang_up("the call reached its limit")
+        return self._keyed(now) if self._keys_by is not None else self._prompt_again()
+
+    def _prompt_again(self) -> list[Act]:
+        """The caller is silent: ask, in the end say goodbye."""
+        asks = self._reprompts < self._policy.reprompts_max
+        line = self._persona.reprompt if asks else self._persona.farewell
+        if not line:
+            return self._hang_up(_SILENT)
+        self._turn, self._reprompts = self._turn + 1, self._reprompts + 1
+        closing = "" if asks else _SILENT
+        return [self._line(_Reply(self._turn, closing=closing, prompting=True), line)]
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _enter(self, entry: Message) -> None:
+        """Put *entry* into the history, where an agent that speaks twice says one message."""
+        if entry.role == "assistant":
+            add(self._history, entry.content, entry.tool_calls)
+        else:
+            self._history.append(entry)
 
     def _think(self, reply: _Reply) -> Think:
         reply.thinking = True
@@ -313,7 +370,8 @@ class Call:
 
     def _apologise(self, reply: _Reply) -> SayLine:
         self._failures += 1
-        reply.closing |= self._failures >= self._policy.failures_max
+        if self._failures >= self._policy.failures_max:
+            reply.closing = _GOODBYE
         return self._line(reply, self._persona.apology)
 
     def _hang_up(self, reason: str) -> list[Act]:

@@ -11,9 +11,18 @@ Answer = Literal["yes", "no", "unclear"]
 
 @dataclass(frozen=True, slots=True)
 class CallPolicy:
-    """Bounds of a call, in seconds and counts."""
+    """Bounds of a call, in seconds and counts.
+
+    *reprompt_after_s*: a caller who is silent for so long is asked whether they are there, at most
+    *reprompts_max* times in a row. A persona that has no words for it waits *caller_silent_max_s*
+    and hangs up. *key_gap_s*: the pause that ends what is keyed in.
+    """
 
     call_max_s: float = 1800.0
+    reprompt_after_s: float = 7.0
+    reprompts_max: int = 2
+    key_gap_s: float = 2.0
+    keys_max: int = 32
     caller_silent_max_s: float = 60.0
     steps_max: int = 6
     failures_max: int = 2
@@ -57,6 +66,14 @@ class CallerSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerPressed:
+    """The caller pressed *key* (0-9, *, #, A-D), having heard *heard* of the reply."""
+
+    key: str
+    heard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StepSettled:
     """A model step of *turn* is over: *text* was given to the synthesiser."""
 
@@ -91,6 +108,7 @@ Fact = (
     | CallerLasts
     | CallerWords
     | CallerSaid
+    | CallerPressed
     | StepSettled
     | ToolAnswered
     | AllHeard

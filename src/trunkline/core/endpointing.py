@@ -31,10 +31,10 @@ _OPEN = {
     " können sie, gibt es, haben sie, nächsten, nächste, kommenden, herr, frau, doktor, halb,"
     " viertel nach, viertel vor",
     "fr": "le, la, les, l, un, une, des, du, de, d, à, au, aux, pour, avec, chez, dans, sans,"
-    " entre, vers, et, ou, mais, parce que, que, qu, qui, si, car, mon, ma, mes, votre, vos, notre, nos,"
-    " je, j, nous, euh, très, nom est, numéro est, c est, je voudrais, j aimerais, je veux,"
-    " je m appelle, je suis, j ai besoin, puis je, est ce que, pouvez vous, avez vous, madame,"
-    " monsieur, docteur",
+    " entre, vers, et, ou, mais, parce que, que, qu, qui, si, car, mon, ma, mes, votre, vos,"
+    " notre, nos, je, j, nous, euh, très, nom est, numéro est, c est, je voudrais, j aimerais,"
+    " je veux, je m appelle, je suis, j ai besoin, puis je, est ce que, pouvez vous, avez vous,"
+    " madame, monsieur, docteur",
     "es": "el, la, los, las, un, una, unos, unas, de, del, a, al, para, por, con, en, sin, entre,"
     " hasta, desde, y, o, pero, porque, que, mi, mis, su, sus, nuestro, nuestra, yo, eh, muy,"
     " nombre es, número es, me llamo, quisiera, quiero, necesito, me gustaría, soy, puedo, podría,"

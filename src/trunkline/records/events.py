@@ -49,7 +49,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "call.ended": Kind("who or what ended it", {"reason": str}),
     "call.transferred": Kind("the leg was handed on", {"to": str}),
-    "dtmf": Kind("a digit", {"digit": str}),
+    "dtmf": Kind("a digit; calls note `keys.pressed` instead", {"digit": str}),
+    "keys.pressed": Kind("so many keys, never which: they may be a card's", {"count": int}),
     # Consent: see `records/consent.py`; `judge` makes the last three.
     "consent.asked": Kind("the question as it was put", {"text": str}),
     "consent.answered": Kind(
