@@ -85,8 +85,8 @@ async def test_a_sound_that_lasts_stops_the_reply_before_it_is_over() -> None:
 
 
 async def test_two_words_on_the_way_stop_the_reply_early() -> None:
-    """An interim transcript says more than the length of the sound."""
-    said = Hears("wait", [(0.5, "no"), (0.9, "no wait")])
+    """An interim transcript says more than the length of the sound, once the next one agrees."""
+    said = Hears("wait", [(0.5, "no"), (0.7, "no wait"), (0.9, "no wait a")])
     scene = await interrupted(says(1.1, after_s=2.0), said)
 
     stopped = scene.journal.of("barge_in")[0].at - scene.line.call.mono0

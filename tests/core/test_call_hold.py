@@ -3,6 +3,7 @@
 import pytest
 
 from tests.core.calls import GREETING, POLICY, Conversation, consented, persona, tool
+from trunkline.core.backchannels import agreed
 from trunkline.core.call import Call
 from trunkline.core.call_words import Begin, CallerOnset, CallerSaid, ResumeReply
 from trunkline.types import CallId, Mono, Sample
@@ -17,7 +18,9 @@ def telling(text: str = TOLD) -> Conversation:
     return call
 
 
-@pytest.mark.parametrize("said", ["", "mm hm", "yeah", "Okay.", "yeah okay", "all right, sure"])
+@pytest.mark.parametrize(
+    "said", ["", "mm hm", "yeah", "Okay.", "yeah okay", "all right, sure", "i", "um the"]
+)
 def test_a_cough_or_a_backchannel_lets_the_agent_go_on(said: str) -> None:
     """The reply is held and resumed; what was said over it is no message."""
     call = telling()
@@ -87,6 +90,15 @@ def test_two_words_on_the_way_stop_the_model_early(words: str, stops: bool) -> N
     assert call.hears(words) == []
     call.onset("We open")
     assert call.hears(words) == (["1: stop at 'We open'"] if stops else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "both"),
+    [("", "no", ""), ("no", "no wait", "no"), ("No wait", "no, wait a", "no wait"), ("a", "b", "")],
+)
+def test_words_stay_if_two_transcripts_agree_on_them(before: str, now: str, both: str) -> None:
+    """The first ones, up to where they differ."""
+    assert agreed(before, now) == both
 
 
 def test_while_it_is_held_nothing_is_decided_of_a_reply() -> None:

@@ -19,6 +19,7 @@ from trunkline.calls.voice import Voice
 from trunkline.contracts import Carrier, Digit, MarkPlayed, Media, Started, Stopped, Toolbox
 from trunkline.core import call_words as words
 from trunkline.core.attempt_words import AttemptPolicy, Settle
+from trunkline.core.backchannels import agreed
 from trunkline.core.call import Call
 from trunkline.core.call_words import CallPolicy
 from trunkline.core.endpointing import is_open
@@ -303,8 +304,13 @@ class CallSession:
     async def _listen(self, utterance: Utterance) -> None:
         asked = next((m.content for m in self._machine.history[::-1] if m.role == "assistant"), "")
 
+        before = ""
+
         def interim(text: str) -> None:
-            self._put(words.CallerWords(text))
+            nonlocal before
+            # What comes of the first syllables is guesswork: a "mm-hm" must not look like words.
+            self._put(words.CallerWords(agreed(before, text)))
+            before = text
             if not utterance.closed:
                 hint = Hint(is_open(text, self._persona.language, asked))
                 self._turns.feed(hint, self._desk.now())

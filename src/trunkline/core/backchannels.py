@@ -7,6 +7,7 @@ so what may be an objection or a wish ("no", "stop", "wait", "thanks") is in non
 """
 
 import re
+from itertools import takewhile
 
 LAST_WORDS = 3
 """A question whose last words are still being said is answered early: people do."""
@@ -32,6 +33,12 @@ _PHRASES = {
 def words_of(text: str) -> tuple[str, ...]:
     """The words of *text* in lower case, without punctuation."""
     return tuple(re.findall(r"[^\W_]+", text.lower()))
+
+
+def agreed(before: str, now: str) -> str:
+    """The words on which two transcripts of a growing utterance agree: those that will stay."""
+    pairs = zip(words_of(before), words_of(now), strict=False)
+    return " ".join(word for word, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def primary(language: str) -> str:

@@ -54,6 +54,7 @@ from trunkline.core.call_words import (
     Tick,
     ToolAnswered,
 )
+from trunkline.core.endpointing import is_fragment
 from trunkline.core.history import PENDING, add, cut
 from trunkline.core.phrases import Phrases
 from trunkline.types import CallId, Message, Mono, Persona, ToolCall
@@ -181,12 +182,12 @@ class Call:
         return self._stop() if len(words_of(text)) > 1 and self._heeds(text) else []
 
     def _heeds(self, text: str) -> bool:
-        """Whether *text*, said over a reply that is held, is more than a backchannel to it."""
+        """Whether *text*, said over a reply that is held, is more than a sound along with it."""
         hold = self._reply and self._reply.hold
         if not hold or not text:
             return False
-        told = hold.heard and not hold.asked
-        return not told or not is_backchannel(text, self._persona.language)
+        told, language = hold.heard and not hold.asked, self._persona.language
+        return not (told and (is_backchannel(text, language) or is_fragment(text, language)))
 
     def _stop(self) -> list[Act]:
         """The caller has the word: the reply that is held, if any, is cut to what was heard."""

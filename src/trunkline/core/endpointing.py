@@ -22,7 +22,9 @@ _OPEN = {
     " date is, appointment is, problem is, it s, would like, d like, i want, i need, we need,"
     " can i, could i, may i, can you, could you, do you, is there, are there, how about,"
     " what about, want to know, like to know, please tell, tell me, next, this, every, instead of,"
-    " doctor, mister, half past, quarter past, quarter to, on the, last name is, first name is",
+    " doctor, mister, half past, quarter past, quarter to, on the, last name is, first name is,"
+    " need to, want to, like to, to book, to change, to make, to move, to schedule, to speak,"
+    " to talk, to leave, think i have, should i, where do i, when do you, what are your",
     "de": "der, die, das, den, dem, des, ein, eine, einen, einem, einer, eines, für, von, bei, bis,"
     " zum, zur, am, im, beim, vom, ins, ohne, wegen, zwischen, und, oder, aber, weil, dass, ob,"
     " wenn, denn, mein, meine, meinen, meinem, meiner, ihr, ihre, unser, unsere, ich, wir, äh, ähm,"
@@ -84,6 +86,13 @@ def is_open(text: str, language: str, asked: str = "") -> bool:
     if ends & _CLOSED_ENDS[known]:
         return False
     return bool(ends & _OPEN_ENDS[known]) or _wants_digits(words, known, asked)
+
+
+def is_fragment(text: str, language: str) -> bool:
+    """Whether *text* has only words that want another one: a murmur such as "i the"."""
+    ends = _OPEN_ENDS.get(primary(language), frozenset())
+    words = words_of(text)
+    return bool(words) and all((word,) in ends for word in words)
 
 
 def _wants_digits(words: tuple[str, ...], language: str, asked: str) -> bool:
