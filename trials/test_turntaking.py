@@ -18,6 +18,7 @@ from trunkline.calls.session import Policies
 from trunkline.core.turns import TurnPolicy
 
 OVER_AGENT_S = 2.2
+NO_GUESS = Policies(turns=TurnPolicy(speculate=False))
 FIXED = Policies(turns=TurnPolicy(hangover_open_s=TurnPolicy().hangover_s))
 
 
@@ -84,6 +85,29 @@ def test_a_pause_in_a_sentence_is_not_answered(first_token_s: float) -> None:
         shares[name] = (ended, early)
     assert shares["adaptive"][0] < shares["fixed"][0]
     assert shares["adaptive"][1] <= shares["fixed"][1]
+
+
+@pytest.mark.parametrize("first_token_s", [0.2, 0.5])
+def test_a_guess_gains_time_and_wastes_some_tokens(first_token_s: float) -> None:
+    """The switch on and off, over all sentences; the gain over those that are said in one go."""
+    off = waits(NO_GUESS, first_token_s=first_token_s)
+    on = waits(Policies(), first_token_s=first_token_s)
+    gains = (off - on) * 1000
+    print(
+        f"first token after {first_token_s} s: V2V {off.mean():.3f} -> {on.mean():.3f} s;", end=" "
+    )
+    print(
+        f"gain {gains.mean():.0f} ms on average, {np.median(gains):.0f} ms at the median,", end=" "
+    )
+    print(f"{gains.min():.0f} to {gains.max():.0f} ms")
+    for kind in ("normal", "paused"):
+        calls = [call for _, call in played(kind, first_token_s=first_token_s)]
+        started = sum(call.count("speculation.started") for call in calls)
+        wasted = sum(call.count("speculation.wasted") for call in calls)
+        turns = sum(call.count("utterance.ended") for call in calls)
+        print(f"  {kind}: {started} guesses in {turns} turns, {wasted} wasted")
+    assert gains.mean() >= 0.0
+    assert gains.min() >= -50.0
 
 
 def waits(policies: Policies, **more: Any) -> "np.ndarray[Any, np.dtype[np.float64]]":

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tests.calls.scenes import FAREWELL, HANGS_UP, REPROMPT, Scene, loud, says
+from trunkline.calls.session import Policies
+from trunkline.core.turns import TurnPolicy
 from trunkline.telephony.script import AfterAgent, BargeIn, HangUp, Press, Speak, Step, Wait
 from trunkline.testing.simulated import Beat, Hears, tokens
 from trunkline.types import Delta, Finish, ToolCallDelta
@@ -198,3 +200,52 @@ async def test_keys_interrupt_the_agent_and_are_one_message() -> None:
     assert [note.data for note in notes] == [{"count": 1}] * 3
     told = [note for note in scene.journal.notes if "4 1 1" in str(note.data)]
     assert {note.type for note in told} == {"attempt.request"}
+
+
+# -- speculation -----------------------------------------------------------------------------------
+
+
+async def speculated(final: str, *, interim: str = "when are you open", on: bool = True) -> Scene:
+    """The caller says *final*, of which *interim* is known before its end."""
+    said = Hears(final, [(1.3, interim)])
+    policies = Policies(turns=TurnPolicy(speculate=on))
+    return await Scene(
+        [says(1.0), HANGS_UP],
+        [said],
+        lambda p: tokens(f"You said {p.messages[-1].content}.", first_s=0.5),
+        policies=policies,
+    ).play()
+
+
+def answered_after(scene: Scene) -> float:
+    """From the end of the caller's sentence to the agent's first sound, in seconds."""
+    ended = next(e.at_s for e in scene.line.call.events if e.kind == "step_end")
+    agent = np.flatnonzero(scene.line.call.tape()[round(ended * 8000) :, 1])
+    return float(agent[0]) / 8000
+
+
+async def test_a_guess_that_was_right_is_heard_sooner() -> None:
+    """The model had begun; the voice waited for the end of the turn."""
+    text = "when are you open"
+    off, on = await speculated(text, on=False), await speculated(text)
+
+    assert 0.1 <= answered_after(off) - answered_after(on) <= 0.3
+    assert [n.type for n in on.journal.notes if n.type.startswith("speculation")] == [
+        "speculation.started",
+        "speculation.confirmed",
+    ]
+    assert not [n for n in off.journal.notes if n.type.startswith("speculation")]
+    assert on.texts_heard()[-1] == off.texts_heard()[-1] == f"You said {text}."
+    assert [len(scene.llms[0].prompts) for scene in (off, on)] == [1, 1]
+
+
+async def test_a_guess_that_was_wrong_is_never_heard() -> None:
+    """It costs tokens and no time."""
+    text = "when are you open today"
+    off, on = await speculated(text, on=False), await speculated(text)
+
+    assert answered_after(on) == pytest.approx(answered_after(off), abs=0.03)
+    assert on.texts_heard()[1:] == ["", f"You said {text}."]
+    assert on.journal.of("speculation.wasted")
+    assert not on.journal.of("barge_in")
+    assert [llm.open_streams for llm in on.llms] == [0, 0]

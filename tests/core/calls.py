@@ -9,12 +9,15 @@ from trunkline.core.call_words import (
     Answer,
     Begin,
     CallerLasts,
+    CallerMaySay,
     CallerOnset,
     CallerPressed,
     CallerSaid,
     CallerWords,
     CallPolicy,
+    ConfirmGuess,
     ConsentIs,
+    DropGuess,
     Fact,
     HangUp,
     HoldReply,
@@ -47,13 +50,18 @@ def persona(
     )
 
 
-def told(act: Act) -> str:  # noqa: PLR0911  # one return an act
+def told(act: Act) -> str:  # noqa: C901, PLR0911  # an act each
     """*act* as one line."""
     match act:
         case SayLine(turn, text):
             return f"{turn}: say {text}"
-        case Think(turn, step, _, heard):
-            return f"{turn}.{step}: think" + (f" after {heard!r}" if heard else "")
+        case Think(turn, step, _, heard, guess):
+            after = f" after {heard!r}" if heard else ""
+            return f"{turn}.{step}: {'guess' if guess else 'think'}{after}"
+        case ConfirmGuess(turn):
+            return f"{turn}: confirm"
+        case DropGuess(turn):
+            return f"{turn}: drop"
         case HoldReply(turn):
             return f"{turn}: hold"
         case ResumeReply(turn):
@@ -110,6 +118,10 @@ class Conversation:
     def hears(self, text: str) -> list[str]:
         """The recogniser hears *text* so far."""
         return self.feed(CallerWords(text))
+
+    def may_say(self, text: str) -> list[str]:
+        """The caller seems to have said *text*."""
+        return self.feed(CallerMaySay(text))
 
     def said(self, text: str, answer: Answer = "unclear") -> list[str]:
         """The caller has finished."""

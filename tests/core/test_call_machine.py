@@ -14,11 +14,14 @@ from trunkline.core.call_words import (
     Answer,
     Begin,
     CallerLasts,
+    CallerMaySay,
     CallerOnset,
     CallerPressed,
     CallerSaid,
     CallerWords,
+    ConfirmGuess,
     ConsentIs,
+    DropGuess,
     Fact,
     HangUp,
     HoldReply,
@@ -74,6 +77,8 @@ class AnyCall(RuleBasedStateMachine):
         self.consent: list[str] = []
         self.question_heard = False
         self.keys_open = False
+        self.guess: str | None = None  # the words that the held reply is to
+        self.saying = ""
         self.held: str | None = None  # what was heard of the reply that is held
         self.over = False
 
@@ -95,14 +100,18 @@ class AnyCall(RuleBasedStateMachine):
         holds = self.reply is not None and self.held is None
         if holds:
             self.held = heard
-        acts = self.feed(CallerOnset(Sample(0), heard, unheard))
-        assert acts == ([HoldReply(self.reply)] if holds and self.reply is not None else [])
+        expected: list[Act] = []
+        if self.reply is not None and self.guess is not None:
+            expected = [DropGuess(self.reply)]
+        elif self.reply is not None and holds:
+            expected = [HoldReply(self.reply)]
+        assert self.feed(CallerOnset(Sample(0), heard, unheard)) == expected
 
     @precondition(lambda self: self.open_utterances)
     @rule()
     def lasts(self) -> None:
         """The sound is no cough: what is held is stopped, and nothing else happens."""
-        held = self.held is not None
+        held = self.held is not None and self.guess is None
         acts = self.feed(CallerLasts())
         assert [type(act) for act in acts] == [StopReply] * held
 
@@ -111,14 +120,25 @@ class AnyCall(RuleBasedStateMachine):
     def hears(self, text: str) -> None:
         """What the recogniser has so far stops a reply at most."""
         acts = self.feed(CallerWords(text))
-        assert not acts or (isinstance(acts[0], StopReply) and len(text.split()) > 1)
+        assert not acts or (isinstance(acts[0], StopReply | DropGuess) and len(text.split()) > 1)
+
+    @precondition(lambda self: self.open_utterances)
+    @rule(text=WORDS)
+    def may_say(self, text: str) -> None:
+        """The caller seems to have finished: a model may be asked, of nothing else."""
+        self.saying = text
+        acts = self.feed(CallerMaySay(text))
+        assert not acts or isinstance(acts[0], Think)
 
     @precondition(lambda self: self.open_utterances > self.keys_open)
     @rule(text=WORDS, answer=ANSWERS)
     def said(self, text: str, answer: Answer) -> None:
         """An utterance is over."""
         self.open_utterances -= 1
-        self.feed(CallerSaid(text, answer))
+        guess, self.saying = self.guess, text
+        acts = self.feed(CallerSaid(text, answer))
+        confirmed = any(isinstance(act, ConfirmGuess) for act in acts)
+        assert confirmed == (guess is not None and guess.split() == text.split())
 
     @precondition(lambda self: not self.over)
     @rule(key=st.sampled_from("12#"), data=st.data())
@@ -132,9 +152,8 @@ class AnyCall(RuleBasedStateMachine):
         self.keys_open = key != "#"
         self.open_utterances -= not self.keys_open
         acts = self.feed(CallerPressed(key, self.held or ""))
-        assert [act.turn for act in acts if isinstance(act, StopReply)] == [stops] * (
-            stops is not None
-        )
+        stopped = [act.turn for act in acts if isinstance(act, StopReply | DropGuess)]
+        assert stopped == ([] if stops is None else [stops])
 
     @precondition(lambda self: self.thinking)
     @rule(
@@ -281,7 +300,7 @@ class AnyCall(RuleBasedStateMachine):
         elif not isinstance(fact, CallerLasts | CallerWords | AllHeard | Tick):
             assert after == before
 
-    def note(self, act: Act) -> None:
+    def note(self, act: Act) -> None:  # noqa: C901, PLR0915  # an act each
         """Judge one act."""
         assert not self.over
         match act:
@@ -293,8 +312,11 @@ class AnyCall(RuleBasedStateMachine):
                     self.heard.clear()  # its beginning counts no more: it is said again
                 self.reply = turn
                 self.spoken.append(text)
-            case Think(turn, step, messages, heard):
-                assert not self.open_utterances, "a model is asked while the caller speaks"
+            case Think(turn, step, messages, heard, guess):
+                speaks = "a model is asked while the caller speaks"
+                assert self.open_utterances == 1 if guess else not self.open_utterances, speaks
+                if guess:
+                    self.held, self.guess = "", self.saying
                 assert self.thinking is None, "two steps at once"
                 assert self.reply == turn if step else self.reply is None
                 assert step < POLICY.steps_max
@@ -315,6 +337,15 @@ class AnyCall(RuleBasedStateMachine):
                 self.consent.append(state)
                 assert self.consent in (["asked"], ["asked", "granted"], ["asked", "refused"])
                 assert state != "granted" or self.question_heard
+            case ConfirmGuess(turn):
+                assert self.reply == turn
+                assert not self.open_utterances
+                self.held, self.guess = None, None
+            case DropGuess(turn):
+                assert self.reply == turn
+                assert self.guess is not None
+                self.thinking, self.reply, self.held, self.guess = None, None, None, None
+                self.spoken = []
             case HoldReply(turn):
                 assert self.reply == turn
                 assert self.held is not None

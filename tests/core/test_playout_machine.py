@@ -140,7 +140,7 @@ class AnyVoice(RuleBasedStateMachine):
     @precondition(lambda self: self.old)
     @rule(data=st.data())
     def old_mark(self, data: st.DataObject) -> None:
-        """A mark of a time before a `clear` proves nothing."""
+        """A mark of a time before a `hold` or `clear`, or of an older reply, proves nothing."""
         heard = self.playout.heard()
         assert not self.playout.mark(data.draw(st.sampled_from(self.old)))
         assert self.playout.heard() == heard
@@ -199,6 +199,8 @@ class AnyVoice(RuleBasedStateMachine):
         assert not self.held
         heard = self.playout.heard()
         assert self.playout.close() == heard
+        self.old += [name for _, name in self.out]  # of a phrase without audio, or much too late
+        self.out.clear()
         self.begin_anew()
 
     def begin_anew(self) -> None:

@@ -25,7 +25,16 @@ from trunkline.core.call_words import CallPolicy
 from trunkline.core.endpointing import is_open
 from trunkline.core.phrases import Phrases
 from trunkline.core.playout import Playout, PlayoutPolicy
-from trunkline.core.turns import EndOfSpeech, Hint, Lasts, Onset, TurnPolicy, Turns, Window
+from trunkline.core.turns import (
+    EndOfSpeech,
+    Hint,
+    Lasts,
+    LikelyOver,
+    Onset,
+    TurnPolicy,
+    Turns,
+    Window,
+)
 from trunkline.errors import TrunklineError
 from trunkline.media import vad
 from trunkline.records.answers import answer_of
@@ -85,6 +94,7 @@ class CallSession:
         self._thinkers: list[Thinker] = []
         self._spoken_by = Where(call)
         self._drain_told = False
+        self._so_far = ""  # the words of the open utterance
         self._recorded = Sample(0)
 
     async def run(self) -> str:
@@ -112,8 +122,11 @@ class CallSession:
                 case Onset(at):
                     utterance = self._ear.open(at)
                     self._note("utterance.started", {}, where=self._said_in(utterance), sample=at)
+                    self._so_far = ""
                     self._spawn(self._listen(utterance))
                     self._put(fact)
+                case LikelyOver():
+                    self._put(words.CallerMaySay(self._so_far))
                 case Lasts():
                     self._put(words.CallerLasts())
                 case EndOfSpeech(at, known_at):
@@ -203,20 +216,24 @@ class CallSession:
 
     # -- acts ----------------------------------------------------------------------------------
 
-    def _perform(self, act: words.Act, now: Mono) -> None:
+    def _perform(self, act: words.Act, now: Mono) -> None:  # noqa: C901  # an act each
         match act:
             case words.SayLine(turn, text):
                 self._say_line(self._mouth(turn), text)
             case words.Think():
-                self._think(act)
+                self._think(act, now)
+            case words.ConfirmGuess():
+                self._go_on("speculation.confirmed", now)
+            case words.DropGuess():
+                self._note("speculation.wasted", {}, where=self._spoken_by)
+                self._stop_reply("", now)
             case words.HoldReply():
                 self._voice.hold(now)
                 self._note("reply.held", {}, where=self._spoken_by)
             case words.ResumeReply():
-                self._drain_told = False  # an end that was told while it was held was not taken
-                self._voice.release(now)
-                self._note("reply.resumed", {}, where=self._spoken_by)
+                self._go_on("reply.resumed", now)
             case words.StopReply(_, heard):
+                self._note("barge_in", {})
                 self._stop_reply(heard, now)
             case words.RunTool():
                 self._spawn(self._run_tool(act))
@@ -241,8 +258,17 @@ class CallSession:
             if sentence is not None:
                 speaker.say(sentence, "")
 
-    def _think(self, act: words.Think) -> None:
+    def _go_on(self, why: str, now: Mono) -> None:
+        """The voice is held no longer."""
+        self._drain_told = False  # an end that was told while it was held was not taken
+        self._voice.release(now)
+        self._note(why, {}, where=self._spoken_by)
+
+    def _think(self, act: words.Think, now: Mono) -> None:
         speaker = self._mouth(act.turn)
+        if act.guess:
+            self._voice.hold(now)
+            self._note("speculation.started", {}, where=self._spoken_by)
         policy = self._policies.attempts
         thinker = Thinker(self._desk, policy, self._voice, speaker, self._playout.drain_at)
         self._thinkers.append(thinker)
@@ -263,7 +289,6 @@ class CallSession:
         )
 
     def _stop_reply(self, heard: str, now: Mono) -> None:
-        self._note("barge_in", {})
         for task in self._reply:
             task.cancel()
         self._voice.clear(now)
@@ -312,6 +337,7 @@ class CallSession:
             self._put(words.CallerWords(agreed(before, text)))
             before = text
             if not utterance.closed:
+                self._so_far = text
                 hint = Hint(is_open(text, self._persona.language, asked))
                 self._turns.feed(hint, self._desk.now())
 

@@ -169,6 +169,16 @@ class TurnConfig(Model):
         default=None,
         description='seconds, 0.3 to 5: longer speech over the agent is no cough and no "mm-hm"',
     )
+    speculate: bool | None = Field(
+        default=None,
+        description="true to ask the model before the turn has surely ended, or false",
+    )
+    settle_s: Annotated[float, Field(ge=0.03, le=5)] | None = Field(
+        default=None, description="seconds of silence, 0.03 to 5, before a turn is likely over"
+    )
+    stable_s: Annotated[float, Field(ge=0.03, le=5)] | None = Field(
+        default=None, description="seconds, 0.03 to 5, that its words must have stayed the same"
+    )
 
 
 class ConsentConfig(Model):

@@ -105,7 +105,9 @@ class Live:
             if chars == self._length.get(phrase):
                 self._heard(at, [p for p in self._unheard if p.index == phrase + 1])
         elif kind == "reply.ended":
-            if data["interrupted"]:
+            if data["interrupted"] and data.get("heard") == "":
+                pass  # nobody knows of it
+            elif data["interrupted"]:
                 self._print(at, "", "the caller interrupts: the rest is not heard", "dim")
             else:
                 self._heard(at, self._unheard)

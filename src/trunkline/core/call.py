@@ -18,30 +18,33 @@ Rules
  9. Keys stop the reply at once. They are one message, which only a model sees: they may be an
     account or a card. As an answer to the consent question they are unclear.
 10. A caller who stays silent is asked whether they are there, and hung up on with a goodbye.
-11. A reply that was stopped by what held no words (a long noise) is taken up where it was heard
+11. While the caller seems to have finished, one guess at the words may be answered: the reply is
+    held, and thrown away unheard if the caller said anything else (the exception to rule 3).
+12. A reply that was stopped by what held no words (a long noise) is taken up where it was heard
     last.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
-from trunkline.core.backchannels import is_asking, is_backchannel, words_of
+from trunkline.core.backchannels import is_asking, words_of
 from trunkline.core.call_words import (
     Act,
     AllHeard,
     Answer,
     Begin,
     CallerLasts,
+    CallerMaySay,
     CallerOnset,
     CallerPressed,
     CallerSaid,
     CallerWords,
     CallPolicy,
+    ConfirmGuess,
     Consent,
     ConsentIs,
+    DropGuess,
     Fact,
     HangUp,
     HoldReply,
@@ -54,36 +57,14 @@ from trunkline.core.call_words import (
     Tick,
     ToolAnswered,
 )
-from trunkline.core.endpointing import is_fragment
+from trunkline.core.deeds import deed_key
 from trunkline.core.history import PENDING, add, cut
 from trunkline.core.phrases import Phrases
-from trunkline.types import CallId, Message, Mono, Persona, ToolCall
+from trunkline.core.reply import Hold, Reply
+from trunkline.types import CallId, Message, Mono, Persona
 
 _GOODBYE = "the agent said goodbye"
 _SILENT = "the caller is silent"
-
-
-@dataclass(slots=True)
-class _Hold:
-    """What the caller heard of the reply before the sound, and said since."""
-
-    heard: str
-    asked: bool
-    said: list[str] = field(default_factory=list)
-    settled: StepSettled | None = None
-
-
-@dataclass(slots=True)
-class _Reply:
-    turn: int
-    entries: list[Message] = field(default_factory=list)
-    heard_before: str = ""
-    step: int = 0
-    thinking: bool = False
-    running: list[ToolCall] = field(default_factory=list)
-    closing: str = ""  # why the call ends once this was heard
-    prompting: bool = False  # nobody asked for it
-    hold: _Hold | None = None
 
 
 class Call:
@@ -92,7 +73,7 @@ class Call:
     def __init__(self, call: CallId, persona: Persona, policy: CallPolicy) -> None:
         self._id, self._persona, self._policy = call, persona, policy
         self._history: list[Message] = []
-        self._reply: _Reply | None = None
+        self._reply: Reply | None = None
         self._turn = 0
         self._late: dict[tuple[int, str], int] = {}  # (turn, tool call) -> place in the history
         self._open_utterances = 0
@@ -130,7 +111,7 @@ class Call:
         patience_s = policy.reprompt_after_s if asks else policy.caller_silent_max_s
         return Mono(min(ends, self._quiet_since + patience_s))
 
-    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: C901, PLR0911  # a fact each
+    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: C901, PLR0911, PLR0912  # a fact each
         """Take one fact; after `HangUp` nothing more comes."""
         if self._over:
             return ()
@@ -140,9 +121,11 @@ class Call:
             case CallerOnset():
                 return self._onset(fact)
             case CallerLasts():
-                return self._stop()
+                return [] if self._guesses else self._stop()
             case CallerWords(text):
                 return self._hears(text)
+            case CallerMaySay(text):
+                return self._guess(text)
             case CallerSaid(text, answer):
                 return self._said(text, answer, now)
             case CallerPressed(key, heard):
@@ -162,7 +145,7 @@ class Call:
 
     def _greet(self, now: Mono) -> list[Act]:
         self._began = self._quiet_since = now
-        acts: list[Act] = [self._line(_Reply(0), self._persona.greeting)]
+        acts: list[Act] = [self._line(Reply(0), self._persona.greeting)]
         if self._persona.asks_consent:
             self._consent = "asked"
             acts.append(ConsentIs("asked", self._persona.greeting))
@@ -170,30 +153,30 @@ class Call:
 
     def _onset(self, fact: CallerOnset) -> list[Act]:
         self._open_utterances += 1
+        if self._guesses:
+            return self._stop()
         reply = self._reply
         if reply is None or reply.hold:
             return []
         heard = f"{reply.heard_before} {fact.heard}".strip()
-        reply.hold = _Hold(fact.heard, is_asking(heard, fact.unheard))
+        reply.hold = Hold(fact.heard, is_asking(heard, fact.unheard))
         return [HoldReply(reply.turn)]
 
     def _hears(self, text: str) -> list[Act]:
         """One word on its way may still become anything."""
-        return self._stop() if len(words_of(text)) > 1 and self._heeds(text) else []
+        return self._stop() if len(words_of(text)) > 1 and self._is_stopped_by(text) else []
 
-    def _heeds(self, text: str) -> bool:
-        """Whether *text*, said over a reply that is held, is more than a sound along with it."""
-        hold = self._reply and self._reply.hold
-        if not hold or not text:
-            return False
-        told, language = hold.heard and not hold.asked, self._persona.language
-        return not (told and (is_backchannel(text, language) or is_fragment(text, language)))
+    def _is_stopped_by(self, text: str) -> bool:
+        return self._reply is not None and self._reply.yields_to(text, self._persona.language)
 
     def _stop(self) -> list[Act]:
         """The caller has the word: the reply that is held, if any, is cut to what was heard."""
         reply = self._reply
         if reply is None or reply.hold is None:
             return []
+        if reply.guess:
+            self._reply = None
+            return [DropGuess(reply.turn)]
         hold = reply.hold
         for entry in cut(reply.entries, f"{reply.heard_before} {hold.heard}".strip()):
             if entry.tool_call_id is not None and entry.content == PENDING:
@@ -205,10 +188,28 @@ class Call:
             self._add_caller(text)
         return [StopReply(reply.turn, hold.heard)]
 
-    def _resume(self, reply: _Reply, hold: _Hold) -> list[Act]:
+    @property
+    def _guesses(self) -> bool:
+        return self._reply is not None and bool(self._reply.guess)
+
+    def _guess(self, text: str) -> list[Act]:
+        """Think about *text* already, if it is all that the reply has to wait for."""
+        waits = self._open_utterances != 1 or self._keys_by is not None
+        if waits or self._reply is not None or not words_of(text):
+            return []
+        self._turn += 1
+        self._reply = Reply(self._turn, guess=text, hold=Hold(""))
+        said = self._history.copy()
+        self._add_caller(text)
+        think = replace(self._think(self._reply), guess=True)
+        self._history = said
+        return [think]
+
+    def _resume(self, reply: Reply, hold: Hold) -> list[Act]:
         """Nobody took the word: the voice goes on, and what waited is decided."""
         reply.hold = None
-        acts: list[Act] = [ResumeReply(reply.turn)]
+        acts: list[Act] = [(ConfirmGuess if reply.guess else ResumeReply)(reply.turn)]
+        reply.guess = ""
         if hold.settled is not None:
             return [*acts, *self._settled(hold.settled)]
         return [*acts, *self._next_step(reply)]
@@ -216,11 +217,16 @@ class Call:
     def _said(self, text: str, answer: Answer, now: Mono) -> list[Act]:
         self._open_utterances -= 1
         self._quiet_since = now
-        acts = self._stop() if self._heeds(text) else []
+        acts = self._stop() if self._is_stopped_by(text) else []
         reply = self._reply
         if reply is not None and reply.hold is not None:
+            if reply.guess:
+                acts = self._consider_consent(text, answer)
+                self._add_caller(text)
+                self._owes_reply, self._reprompts = False, 0
+                return [*acts, *self._resume(reply, reply.hold)]
             reply.hold.said += filter(None, [text])
-            return acts if self._open_utterances else self._resume(reply, reply.hold)
+            return [] if self._open_utterances else self._resume(reply, reply.hold)
         if text:
             acts += self._consider_consent(text, answer)
             self._add_caller(text)
@@ -235,7 +241,7 @@ class Call:
         if self._keys_by is None:
             self._open_utterances += 1
         if self._reply is not None and self._reply.hold is None:
-            self._reply.hold = _Hold(heard, asked=False)
+            self._reply.hold = Hold(heard)
         acts = self._stop()
         self._keys += "" if key == "#" and self._keys else key
         self._keys_by = Mono(now + self._policy.key_gap_s)
@@ -267,7 +273,7 @@ class Call:
     def _next_turn(self) -> Think | SayLine:
         """Answer the caller, or go on where the interruption was."""
         self._turn += 1
-        self._reply = _Reply(self._turn)
+        self._reply = Reply(self._turn)
         if not any(message.role == "user" for message in self._history):
             self._history.clear()  # the greeting's beginning, if any
             return self._line(self._reply, self._persona.greeting)
@@ -295,7 +301,10 @@ class Call:
             return [self._apologise(reply)]
         self._failures = 0
         reply.running = list(fact.tool_calls)
-        return [RunTool(fact.turn, reply.step, c, self._key(reply, c)) for c in fact.tool_calls]
+        return [
+            RunTool(fact.turn, reply.step, c, deed_key(self._id, fact.turn, reply.step, c))
+            for c in fact.tool_calls
+        ]
 
     def _answered(self, fact: ToolAnswered) -> list[Act]:
         reply = self._reply
@@ -312,7 +321,7 @@ class Call:
             reply.closing = _GOODBYE
         return self._next_step(reply)
 
-    def _next_step(self, reply: _Reply) -> list[Act]:
+    def _next_step(self, reply: Reply) -> list[Act]:
         """The model is told what its tools answered, once all have."""
         answered = bool(reply.entries) and reply.entries[-1].role == "tool"
         if not answered or not self.awaits_playout or reply.closing:
@@ -347,7 +356,7 @@ class Call:
             return self._hang_up(_SILENT)
         self._turn, self._reprompts = self._turn + 1, self._reprompts + 1
         closing = "" if asks else _SILENT
-        return [self._line(_Reply(self._turn, closing=closing, prompting=True), line)]
+        return [self._line(Reply(self._turn, closing=closing, prompting=True), line)]
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -358,18 +367,18 @@ class Call:
         else:
             self._history.append(entry)
 
-    def _think(self, reply: _Reply) -> Think:
+    def _think(self, reply: Reply) -> Think:
         reply.thinking = True
         system = Message("system", self._persona.system_prompt)
         return Think(reply.turn, reply.step, (system, *self._history, *reply.entries))
 
-    def _line(self, reply: _Reply, text: str) -> SayLine:
+    def _line(self, reply: Reply, text: str) -> SayLine:
         text = " ".join(text.split())  # as its sentences will be joined again
         add(reply.entries, text)
         self._reply = reply
         return SayLine(reply.turn, text)
 
-    def _apologise(self, reply: _Reply) -> SayLine:
+    def _apologise(self, reply: Reply) -> SayLine:
         self._failures += 1
         if self._failures >= self._policy.failures_max:
             reply.closing = _GOODBYE
@@ -378,11 +387,3 @@ class Call:
     def _hang_up(self, reason: str) -> list[Act]:
         self._over = True
         return [HangUp(reason)]
-
-    def _key(self, reply: _Reply, call: ToolCall) -> str:
-        try:
-            arguments = json.dumps(json.loads(call.arguments), sort_keys=True)
-        except (ValueError, RecursionError):  # no JSON, or brackets to the bottom
-            arguments = call.arguments
-        parts = (self._id, str(reply.turn), str(reply.step), call.name, arguments)
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -58,6 +58,13 @@ class CallerWords:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerMaySay:
+    """The open utterance is likely over, and *text* all of it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallerSaid:
     """An utterance is over. *text* is empty if it held no words; *answer*: as a yes or a no."""
 
@@ -107,6 +114,7 @@ Fact = (
     | CallerOnset
     | CallerLasts
     | CallerWords
+    | CallerMaySay
     | CallerSaid
     | CallerPressed
     | StepSettled
@@ -128,12 +136,30 @@ class SayLine:
 
 @dataclass(frozen=True, slots=True)
 class Think:
-    """Ask a model; *heard*: the part of this very answer that was heard before."""
+    """Ask a model; *heard*: the part of this very answer that was heard before.
+
+    *guess*: the caller may not have finished, so the voice is held until `ConfirmGuess`.
+    """
 
     turn: int
     step: int
     messages: tuple[Message, ...]
     heard: str = ""
+    guess: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmGuess:
+    """The caller has said what the model was asked about: the voice of *turn* is released."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropGuess:
+    """The caller said something else: stop *turn*, of which nobody has heard anything."""
+
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +209,15 @@ class HangUp:
     reason: str
 
 
-Act = SayLine | Think | HoldReply | ResumeReply | StopReply | RunTool | ConsentIs | HangUp
+Act = (
+    SayLine
+    | Think
+    | ConfirmGuess
+    | DropGuess
+    | HoldReply
+    | ResumeReply
+    | StopReply
+    | RunTool
+    | ConsentIs
+    | HangUp
+)

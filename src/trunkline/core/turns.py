@@ -26,7 +26,8 @@ class TurnPolicy:
     *onset_windows* windows of 32 ms make an onset (a barge-in must be heard within 250 ms, a click
     must not count); *hangover_s* is the pause that ends a turn, *hangover_open_s* the one that ends
     it after half a sentence; what is longer than *backchannel_max_s* is neither a cough nor a
-    "mm-hm".
+    "mm-hm". *speculate*: tell when a turn is likely over, which is when the words have stayed for
+    *stable_s* and the caller has been silent for *settle_s*.
     """
 
     onset_probability: float = 0.5
@@ -36,6 +37,9 @@ class TurnPolicy:
     hangover_open_s: float = 1.0
     utterance_max_s: float = 28.0
     backchannel_max_s: float = 1.2
+    speculate: bool = True
+    settle_s: float = 0.12
+    stable_s: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,25 @@ class Lasts:
     at: Sample
 
 
+@dataclass(frozen=True, slots=True)
+class LikelyOver:
+    """The caller seems to have finished at sample *at*; told once an utterance at most."""
+
+    at: Sample
+
+
+Told = Onset | Lasts | LikelyOver | EndOfSpeech
+
+
 class Turns:
     """The machine of one caller; it has no deadline: its time is the audio itself."""
 
     __slots__ = (
         "_ended",
+        "_hinted",
         "_lasting",
+        "_likely",
+        "_now",
         "_open",
         "_policy",
         "_run",
@@ -92,7 +109,8 @@ class Turns:
 
     def __init__(self, policy: TurnPolicy) -> None:
         self._policy = policy
-        self._speaking = self._lasting = self._open = False
+        self._speaking = self._lasting = self._likely = self._open = False
+        self._now, self._hinted = Sample(0), Sample(-1)  # -1: no words of this utterance yet
         self._run, self._run_start = 0, Sample(0)
         self._started, self._ended = Sample(0), Sample(0)
 
@@ -105,12 +123,13 @@ class Turns:
         """Never: silence arrives as windows."""
         return None
 
-    def feed(self, fact: Window | Hint, now: Mono) -> Sequence[Onset | Lasts | EndOfSpeech]:
+    def feed(self, fact: Window | Hint, now: Mono) -> Sequence[Told]:
         """Take the next window, of which at most one fact comes, or a hint, of which none does."""
         del now  # this machine's clock is the audio
         if isinstance(fact, Hint):
-            self._open = fact.open
+            self._open, self._hinted = fact.open, self._now
             return ()
+        self._now = fact.end
         return self._while_speaking(fact) if self._speaking else self._while_silent(fact)
 
     def _while_silent(self, window: Window) -> Sequence[Onset]:
@@ -122,11 +141,12 @@ class Turns:
         self._run += 1
         if self._run < self._policy.onset_windows:
             return ()
-        self._speaking, self._lasting, self._open, self._run = True, False, False, 0
+        self._speaking, self._run, self._hinted = True, 0, Sample(-1)
+        self._lasting = self._likely = self._open = False
         self._started, self._ended = self._run_start, window.end
         return (Onset(self._started),)
 
-    def _while_speaking(self, window: Window) -> Sequence[Lasts | EndOfSpeech]:
+    def _while_speaking(self, window: Window) -> Sequence[Told]:
         if window.probability >= self._policy.stay_probability:
             self._ended = window.end
         silence_s = (window.end - self._ended) / SAMPLE_RATE
@@ -137,7 +157,16 @@ class Turns:
             self._speaking = False
             return (EndOfSpeech(self._ended, window.end),)
         spoken_s = (self._ended - self._started) / SAMPLE_RATE
-        if self._lasting or spoken_s <= policy.backchannel_max_s:
-            return ()
-        self._lasting = True
-        return (Lasts(self._ended),)
+        if not self._lasting and spoken_s > policy.backchannel_max_s:
+            self._lasting = True
+            return (Lasts(self._ended),)
+        if silence_s >= policy.settle_s and self._settled(window):
+            self._likely = True
+            return (LikelyOver(self._ended),)
+        return ()
+
+    def _settled(self, window: Window) -> bool:
+        """Whether the words have not changed for a while, and can be all."""
+        if self._likely or self._open or self._hinted < 0 or not self._policy.speculate:
+            return False
+        return (window.end - self._hinted) / SAMPLE_RATE >= self._policy.stable_s

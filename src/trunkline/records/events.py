@@ -99,6 +99,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "reply.held": Kind("the caller made a sound: the agent falls silent and waits what it is"),
     "reply.resumed": Kind("it was nothing: the agent goes on with the first word not heard"),
+    "speculation.started": Kind("a model was asked before the caller's turn had surely ended"),
+    "speculation.confirmed": Kind("the caller had said just that: the reply may be heard"),
+    "speculation.wasted": Kind("the caller said something else: the reply ends unheard"),
     "barge_in": Kind("the caller took the word from the agent", {}, {"at": int}),
     "reply.ended": Kind(
         "the reply is over, said or interrupted",
