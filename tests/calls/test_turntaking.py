@@ -63,6 +63,14 @@ async def test_a_cough_or_a_backchannel_holds_the_voice_and_lets_it_go_on(
     ]
 
 
+@pytest.mark.parametrize("seed", range(8))
+async def test_every_interleaving_resumes_alike(seed: int) -> None:
+    """A cough at the very end of the reply, too."""
+    for after_s in (2.0, 11.9, 12.1, 12.3):
+        scene = await interrupted(says(0.3, after_s=after_s), "")
+        assert scene.texts_heard()[1:] == [LONG]
+
+
 @pytest.mark.parametrize("after_s", [0.4, 1.0, 2.0, 3.1, 7.3])
 async def test_words_stop_the_reply_and_cut_the_history(after_s: float) -> None:
     """What was heard before the onset was known is all that the model is told of it."""
