@@ -17,9 +17,10 @@ import numpy as np
 import uvloop
 
 from trunkline.core import attempt_words as attempts
-from trunkline.core import call as calls
+from trunkline.core import call_words as calls
 from trunkline.core.attempts import Attempts
-from trunkline.core.call import Call, CallPolicy
+from trunkline.core.call import Call
+from trunkline.core.call_words import CallPolicy
 from trunkline.core.playout import Playout, PlayoutPolicy
 from trunkline.core.turns import TurnPolicy, Turns, Window
 from trunkline.media.g711 import mulaw_decode, mulaw_encode
@@ -138,14 +139,14 @@ def _machines() -> Iterator[tuple[str, Loop]]:
 
 
 def _playout(times: int) -> float:
-    """`due` and `sent` of each frame of a long phrase, at the pace of a call."""
+    """`due` and `send` of each frame of a long phrase, at the pace of a call."""
     playout = Playout(PlayoutPolicy())
     playout.queue(playout.expect("hum"), times * FRAME_SAMPLES, (), complete=True)
     start = time.perf_counter()
     for number in range(times):
         now = Mono(number * 0.02)
         for _ in range(playout.due(now)):
-            playout.sent(now)
+            playout.send(now)
     return time.perf_counter() - start
 
 

@@ -224,7 +224,8 @@ class Persona:
     """Who answers: the lines that are said without a model, and the prompt of those that are not.
 
     *greeting* tells that this is an AI and, if *asks_consent*, that the call is recorded, and ends
-    in the question; *apology* is said when no model can answer.
+    in the question; *apology* is said when no model can answer. *reprompt* is put to a caller who
+    stays silent, *farewell* is said before hanging up on one ("": nothing is said then).
     """
 
     name: str
@@ -233,6 +234,8 @@ class Persona:
     greeting: str
     apology: str
     asks_consent: bool = True
+    reprompt: str = ""
+    farewell: str = ""
 
 
 @dataclass(frozen=True, slots=True)

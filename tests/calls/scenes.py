@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
 from trunkline.testing.simulated import (
     Beat,
+    Hears,
     MemoryJournal,
     SimLine,
     SimLlm,
@@ -36,6 +37,8 @@ from trunkline.types import (
 
 GREETING = "Hello, this call is recorded. Is that all right?"
 APOLOGY = "I am sorry, something went wrong."
+REPROMPT = "Are you still there?"
+FAREWELL = "I hang up now. Goodbye."
 
 
 def loud(seconds: float) -> bytes:
@@ -82,13 +85,14 @@ class Scene:
     """One call. *primary* and *backup* answer prompts with beats."""
 
     steps: Sequence[Step]
-    heard: Sequence[str | Exception | None]
+    heard: Sequence[str | Hears | Exception | None]
     primary: Callable[[Prompt], Iterable[Beat[Delta]]]
     backup: Callable[[Prompt], Iterable[Beat[Delta]]] = lambda _: tokens("The backup says this.")
     tts: Sequence[SimTts] = field(default_factory=lambda: [SimTts("voice")])
     second_stt: Sequence[str | Exception | None] = ()
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
+    reprompts: bool = False
 
     async def play(self) -> "Scene":
         """Run the call to its end."""
@@ -97,6 +101,8 @@ class Scene:
         self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
         self.journal, self.tools = MemoryJournal(), Tools(self.tool_s)
         persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY)
+        if self.reprompts:
+            persona = replace(persona, reprompt=REPROMPT, farewell=FAREWELL)
         routes: Routes = {
             StageName("stt"): self.stts,
             StageName("llm"): self.llms,

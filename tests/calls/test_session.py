@@ -146,10 +146,10 @@ async def test_barge_in_stops_the_voice_and_cuts_the_history() -> None:
     assert scene.texts_heard()[-1] == "Sure."
 
 
-async def test_a_cough_lets_the_agent_go_on_where_it_was_heard_last() -> None:
+async def test_after_a_long_noise_the_model_goes_on_where_it_was_heard_last() -> None:
     """An interruption without words is answered by the rest of the answer."""
 
-    scene = await Scene([says(), says(0.3, after_s=2.0), HANGS_UP], ["yes", ""], goes_on).play()
+    scene = await Scene([says(), says(1.8, after_s=2.0), HANGS_UP], ["yes", ""], goes_on).play()
 
     first, second = scene.texts_heard()[1:]
     assert f"{first} {second}" == LONG

@@ -114,6 +114,12 @@ def test_an_interrupted_sentence_is_not_shown_as_heard() -> None:
     assert told(*RECORDED[:4], (0.5, "reply.ended", {"interrupted": True}, None)).count("\n") == 2
 
 
+def test_a_reply_that_was_dropped_unheard_is_not_shown() -> None:
+    """A guess at what the caller said was wrong, or the caller went on: it interrupts nothing."""
+    dropped = {"interrupted": True, "heard": ""}
+    assert told(*RECORDED[:4], (0.5, "reply.ended", dropped, None)).count("\n") == 1
+
+
 def test_a_sentence_whose_marks_were_lost_is_shown_when_the_reply_is_over() -> None:
     """Late, but not left out."""
     lines = told(*RECORDED[:3], (2.0, "reply.ended", {"interrupted": False}, None))

@@ -17,12 +17,24 @@ from trunkline.calls.steps import Desk
 from trunkline.calls.think import Thinker
 from trunkline.calls.voice import Voice
 from trunkline.contracts import Carrier, Digit, MarkPlayed, Media, Started, Stopped, Toolbox
-from trunkline.core import call as words
+from trunkline.core import call_words as words
 from trunkline.core.attempt_words import AttemptPolicy, Settle
-from trunkline.core.call import Call, CallPolicy
+from trunkline.core.backchannels import agreed
+from trunkline.core.call import Call
+from trunkline.core.call_words import CallPolicy
+from trunkline.core.endpointing import is_open
 from trunkline.core.phrases import Phrases
 from trunkline.core.playout import Playout, PlayoutPolicy
-from trunkline.core.turns import EndOfSpeech, Onset, TurnPolicy, Turns, Window
+from trunkline.core.turns import (
+    EndOfSpeech,
+    Hint,
+    Lasts,
+    LikelyOver,
+    Onset,
+    TurnPolicy,
+    Turns,
+    Window,
+)
 from trunkline.errors import TrunklineError
 from trunkline.records.answers import answer_of
 from trunkline.records.consent import judge
@@ -81,6 +93,7 @@ class CallSession:
         self._thinkers: list[Thinker] = []
         self._spoken_by = Where(call)
         self._drain_told = False
+        self._so_far = ""  # the words of the open utterance
         self._recorded = Sample(0)
         self._bug: Exception | None = None
 
@@ -108,8 +121,13 @@ class CallSession:
                 case Onset(at):
                     utterance = self._ear.open(at)
                     self._note("utterance.started", {}, where=self._said_in(utterance), sample=at)
+                    self._so_far = ""
                     self._spawn(self._listen(utterance))
                     self._put(fact)
+                case LikelyOver():
+                    self._put(words.CallerMaySay(self._so_far))
+                case Lasts():
+                    self._put(words.CallerLasts())
                 case EndOfSpeech(at, known_at):
                     utterance = self._ear.close()
                     data = {"known_at": known_at}
@@ -153,7 +171,9 @@ class CallSession:
                     if self._playout.mark(name):
                         self._note("playout.mark", {"name": name})
                 case Digit(digit):
-                    self._note("dtmf", {"digit": digit})
+                    # Never which: it may be a card's. The model's prompt is where it stands.
+                    self._note("keys.pressed", {"count": 1})
+                    self._put(words.CallerPressed(digit))
                 case Started():
                     self._started(event)
                     self._put(words.Begin())
@@ -173,9 +193,11 @@ class CallSession:
                         raise self._bug
                     return reason
                 case Onset(at):
-                    fact = words.CallerOnset(at, self._playout.heard())
+                    fact = words.CallerOnset(at, self._playout.heard(), self._playout.unheard())
+                case words.CallerPressed(key):
+                    fact = words.CallerPressed(key, self._playout.heard())
                 case words.AllHeard() if self._machine.awaits_playout:
-                    self._reply_over(self._playout.close(), interrupted=False)
+                    self._reply_over(self._voice.close(), interrupted=False)
                 case _:
                     pass
             for act in self._machine.feed(fact, now):
@@ -200,13 +222,24 @@ class CallSession:
 
     # -- acts ----------------------------------------------------------------------------------
 
-    def _perform(self, act: words.Act, now: Mono) -> None:
+    def _perform(self, act: words.Act, now: Mono) -> None:  # noqa: C901  # an act each
         match act:
             case words.SayLine(turn, text):
                 self._say_line(self._mouth(turn), text)
             case words.Think():
-                self._think(act)
+                self._think(act, now)
+            case words.ConfirmGuess():
+                self._go_on("speculation.confirmed", now)
+            case words.DropGuess():
+                self._note("speculation.wasted", {}, where=self._spoken_by)
+                self._stop_reply("", now)
+            case words.HoldReply():
+                self._voice.hold(now)
+                self._note("reply.held", {}, where=self._spoken_by)
+            case words.ResumeReply():
+                self._go_on("reply.resumed", now)
             case words.StopReply(_, heard):
+                self._note("barge_in", {})
                 self._stop_reply(heard, now)
             case words.RunTool():
                 self._spawn(self._run_tool(act))
@@ -231,8 +264,17 @@ class CallSession:
             if sentence is not None:
                 speaker.say(sentence, "")
 
-    def _think(self, act: words.Think) -> None:
+    def _go_on(self, why: str, now: Mono) -> None:
+        """The voice is held no longer."""
+        self._drain_told = False  # an end that was told while it was held was not taken
+        self._voice.release(now)
+        self._note(why, {}, where=self._spoken_by)
+
+    def _think(self, act: words.Think, now: Mono) -> None:
         speaker = self._mouth(act.turn)
+        if act.guess:
+            self._voice.hold(now)
+            self._note("speculation.started", {}, where=self._spoken_by)
         policy = self._policies.attempts
         thinker = Thinker(self._desk, policy, self._voice, speaker, self._playout.drain_at)
         self._thinkers.append(thinker)
@@ -253,7 +295,6 @@ class CallSession:
         )
 
     def _stop_reply(self, heard: str, now: Mono) -> None:
-        self._note("barge_in", {})
         for task in self._reply:
             task.cancel()
         self._voice.clear(now)
@@ -292,7 +333,21 @@ class CallSession:
         self._put(words.ToolAnswered(act.turn, call, result))
 
     async def _listen(self, utterance: Utterance) -> None:
-        final = await listen(self._desk, utterance, self._said_in(utterance))
+        asked = next((m.content for m in self._machine.history[::-1] if m.role == "assistant"), "")
+
+        before = ""
+
+        def interim(text: str) -> None:
+            nonlocal before
+            # What comes of the first syllables is guesswork: a "mm-hm" must not look like words.
+            self._put(words.CallerWords(agreed(before, text)))
+            before = text
+            if not utterance.closed:
+                self._so_far = text
+                hint = Hint(is_open(text, self._persona.language, asked))
+                self._turns.feed(hint, self._desk.now())
+
+        final = await listen(self._desk, utterance, self._said_in(utterance), interim)
         self._put(words.CallerSaid(final.text, answer_of(final.text)))
 
     def _consent(self, state: words.Consent, text: str) -> None:

@@ -105,10 +105,10 @@ class Live:
             if chars == self._length.get(phrase):
                 self._heard(at, [p for p in self._unheard if p.index == phrase + 1])
         elif kind == "reply.ended":
-            if data["interrupted"]:
-                self._print(at, "", "the caller interrupts: the rest is not heard", "dim")
-            else:
+            if not data["interrupted"]:
                 self._heard(at, self._unheard)
+            elif data.get("heard") != "":  # of a reply that was dropped unheard nobody knows
+                self._print(at, "", "the caller interrupts: the rest is not heard", "dim")
             self._unheard, self._length = [], {}
 
     def _heard(self, at: float, phrases: list[_Phrase]) -> None:

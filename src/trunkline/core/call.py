@@ -12,162 +12,59 @@ Rules
  6. Only the first answer to the consent question counts; what is unclear is not consent, and
     neither is a yes that began before the question, the greeting's last sentence, was heard.
  7. A step that fails is answered by the apology; the second in a row ends the call with it.
- 8. An interruption that held no words (a cough) lets the agent go on where it was heard last.
+ 8. Any sound of the caller *holds* the reply: its voice is silent, its step goes on, nothing is
+    decided of it and no tool is run. A sound without words *resumes* it, and so does a backchannel
+    to something that was no question. Other words, or a sound that lasts, *stop* it (rule 1).
+ 9. Keys stop the reply at once. They are one message, which only a model sees: they may be an
+    account or a card. As an answer to the consent question they are unclear.
+10. A caller who stays silent is asked whether they are there, and hung up on with a goodbye.
+11. While the caller seems to have finished, one guess at the words may be answered: the reply is
+    held, and thrown away unheard if the caller said anything else (the exception to rule 3).
+12. A reply that was stopped by what held no words (a long noise) is taken up where it was heard
+    last.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, assert_never
+from dataclasses import replace
+from typing import assert_never
 
+from trunkline.core.backchannels import is_asking, words_of
+from trunkline.core.call_words import (
+    Act,
+    AllHeard,
+    Answer,
+    Begin,
+    CallerLasts,
+    CallerMaySay,
+    CallerOnset,
+    CallerPressed,
+    CallerSaid,
+    CallerWords,
+    CallPolicy,
+    ConfirmGuess,
+    Consent,
+    ConsentIs,
+    DropGuess,
+    Fact,
+    HangUp,
+    HoldReply,
+    ResumeReply,
+    RunTool,
+    SayLine,
+    StepSettled,
+    StopReply,
+    Think,
+    Tick,
+    ToolAnswered,
+)
+from trunkline.core.deeds import deed_key
 from trunkline.core.history import PENDING, add, cut
 from trunkline.core.phrases import Phrases
-from trunkline.types import (
-    CallId,
-    Message,
-    Mono,
-    Persona,
-    Sample,
-    ToolCall,
-    ToolResult,
-)
+from trunkline.core.reply import Hold, Reply
+from trunkline.types import CallId, Message, Mono, Persona
 
-Consent = Literal["not_asked", "asked", "granted", "refused"]
-Answer = Literal["yes", "no", "unclear"]
-
-
-@dataclass(frozen=True, slots=True)
-class CallPolicy:
-    """Bounds of a call, in seconds and counts."""
-
-    call_max_s: float = 1800.0
-    caller_silent_max_s: float = 60.0
-    steps_max: int = 6
-    failures_max: int = 2
-
-
-# -- facts -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """The leg is up."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallerOnset:
-    """The caller began to speak at *at*; *heard* is what the caller heard of the reply so far."""
-
-    at: Sample
-    heard: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallerSaid:
-    """An utterance is over. *text* is empty if it held no words; *answer*: as a yes or a no."""
-
-    text: str
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class StepSettled:
-    """A model step of *turn* is over: *text* was given to the synthesiser."""
-
-    turn: int
-    text: str
-    reason: str
-    tool_calls: tuple[ToolCall, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ToolAnswered:
-    """A tool that was run in *turn* answered."""
-
-    turn: int
-    call: ToolCall
-    result: ToolResult
-
-
-@dataclass(frozen=True, slots=True)
-class AllHeard:
-    """Everything that was given to the synthesiser has been heard."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A deadline may have passed."""
-
-
-Fact = Begin | CallerOnset | CallerSaid | StepSettled | ToolAnswered | AllHeard | Tick
-
-# -- acts ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SayLine:
-    """Say *text* without a model, after what is already being said."""
-
-    turn: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Think:
-    """Ask a model; *heard*: the part of this very answer that was heard before."""
-
-    turn: int
-    step: int
-    messages: tuple[Message, ...]
-    heard: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StopReply:
-    """The caller took the word: stop the model and the voice of *turn* at once."""
-
-    turn: int
-    heard: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunTool:
-    """Run *call* at most once under *key*."""
-
-    turn: int
-    step: int
-    call: ToolCall
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentIs:
-    """Consent to the recording changed to *state* because of *text*."""
-
-    state: Consent
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """End the call."""
-
-    reason: str
-
-
-Act = SayLine | Think | StopReply | RunTool | ConsentIs | HangUp
-
-
-@dataclass(slots=True)
-class _Reply:
-    turn: int
-    entries: list[Message] = field(default_factory=list)
-    heard_before: str = ""
-    step: int = 0
-    thinking: bool = False
-    running: list[ToolCall] = field(default_factory=list)
-    closing: bool = False
+_GOODBYE = "the agent said goodbye"
+_SILENT = "the caller is silent"
 
 
 class Call:
@@ -176,13 +73,16 @@ class Call:
     def __init__(self, call: CallId, persona: Persona, policy: CallPolicy) -> None:
         self._id, self._persona, self._policy = call, persona, policy
         self._history: list[Message] = []
-        self._reply: _Reply | None = None
+        self._reply: Reply | None = None
         self._turn = 0
         self._late: dict[tuple[int, str], int] = {}  # (turn, tool call) -> place in the history
         self._open_utterances = 0
         self._owes_reply = False
         self._consent: Consent = "not_asked"
         self._failures = 0
+        self._reprompts = 0
+        self._keys = ""
+        self._keys_by: Mono | None = None  # when what is being keyed in is over
         self._began: Mono | None = None
         self._quiet_since = Mono(0.0)
         self._over = False
@@ -196,28 +96,40 @@ class Call:
     def awaits_playout(self) -> bool:
         """Whether the reply under way only waits to be heard to its end."""
         reply = self._reply
-        return reply is not None and not reply.thinking and not reply.running
+        return reply is not None and not (reply.thinking or reply.running or reply.hold)
 
     def deadline(self) -> Mono | None:
-        """When the call is too long, or the caller has been silent for too long."""
+        """When the call is too long, the keys are all, or the caller was silent for too long."""
         if self._over or self._began is None:
             return None
         ends = self._began + self._policy.call_max_s
+        if self._keys_by is not None:
+            return Mono(min(ends, self._keys_by))
         if self._reply is not None or self._open_utterances:
             return Mono(ends)
-        return Mono(min(ends, self._quiet_since + self._policy.caller_silent_max_s))
+        asks, policy = bool(self._persona.reprompt), self._policy
+        patience_s = policy.reprompt_after_s if asks else policy.caller_silent_max_s
+        return Mono(min(ends, self._quiet_since + patience_s))
 
-    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: PLR0911  # one return a fact
+    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: C901, PLR0911, PLR0912  # a fact each
         """Take one fact; after `HangUp` nothing more comes."""
         if self._over:
             return ()
         match fact:
             case Begin():
                 return self._greet(now)
-            case CallerOnset(_, heard):
-                return self._onset(heard)
+            case CallerOnset():
+                return self._onset(fact)
+            case CallerLasts():
+                return [] if self._guesses else self._stop()
+            case CallerWords(text):
+                return self._hears(text)
+            case CallerMaySay(text):
+                return self._guess(text)
             case CallerSaid(text, answer):
                 return self._said(text, answer, now)
+            case CallerPressed(key, heard):
+                return self._pressed(key, heard, now)
             case StepSettled():
                 return self._settled(fact)
             case ToolAnswered():
@@ -233,36 +145,116 @@ class Call:
 
     def _greet(self, now: Mono) -> list[Act]:
         self._began = self._quiet_since = now
-        acts: list[Act] = [self._line(_Reply(0), self._persona.greeting)]
+        acts: list[Act] = [self._line(Reply(0), self._persona.greeting)]
         if self._persona.asks_consent:
             self._consent = "asked"
             acts.append(ConsentIs("asked", self._persona.greeting))
         return acts
 
-    def _onset(self, heard: str) -> list[Act]:
+    def _onset(self, fact: CallerOnset) -> list[Act]:
         self._open_utterances += 1
+        if self._guesses:
+            return self._stop()
         reply = self._reply
-        if reply is None:
+        if reply is None or reply.hold:
             return []
-        for entry in cut(reply.entries, f"{reply.heard_before} {heard}".strip()):
+        heard = f"{reply.heard_before} {fact.heard}".strip()
+        reply.hold = Hold(fact.heard, is_asking(heard, fact.unheard))
+        return [HoldReply(reply.turn)]
+
+    def _hears(self, text: str) -> list[Act]:
+        """One word on its way may still become anything."""
+        return self._stop() if len(words_of(text)) > 1 and self._is_stopped_by(text) else []
+
+    def _is_stopped_by(self, text: str) -> bool:
+        return self._reply is not None and self._reply.yields_to(text, self._persona.language)
+
+    def _stop(self) -> list[Act]:
+        """The caller has the word: the reply that is held, if any, is cut to what was heard."""
+        reply = self._reply
+        if reply is None or reply.hold is None:
+            return []
+        if reply.guess:
+            self._reply = None
+            return [DropGuess(reply.turn)]
+        hold = reply.hold
+        for entry in cut(reply.entries, f"{reply.heard_before} {hold.heard}".strip()):
             if entry.tool_call_id is not None and entry.content == PENDING:
                 self._late[reply.turn, entry.tool_call_id] = len(self._history)
-            self._history.append(entry)
-        self._reply, self._owes_reply = None, True
-        return [StopReply(reply.turn, heard)]
+            self._enter(entry)
+        self._reply = None
+        self._owes_reply |= not reply.prompting
+        for text in hold.said:
+            self._add_caller(text)
+        return [StopReply(reply.turn, hold.heard)]
+
+    @property
+    def _guesses(self) -> bool:
+        return self._reply is not None and bool(self._reply.guess)
+
+    def _guess(self, text: str) -> list[Act]:
+        """Think about *text* already, if it is all that the reply has to wait for."""
+        waits = self._open_utterances != 1 or self._keys_by is not None
+        if waits or self._reply is not None or not words_of(text):
+            return []
+        self._turn += 1
+        self._reply = Reply(self._turn, guess=text, hold=Hold(""))
+        said = self._history.copy()
+        self._add_caller(text)
+        think = replace(self._think(self._reply), guess=True)
+        self._history = said
+        return [think]
+
+    def _resume(self, reply: Reply, hold: Hold) -> list[Act]:
+        """Nobody took the word: the voice goes on, and what waited is decided."""
+        reply.hold = None
+        acts: list[Act] = [(ConfirmGuess if reply.guess else ResumeReply)(reply.turn)]
+        reply.guess = ""
+        if hold.settled is not None:
+            return [*acts, *self._settled(hold.settled)]
+        return [*acts, *self._next_step(reply)]
 
     def _said(self, text: str, answer: Answer, now: Mono) -> list[Act]:
         self._open_utterances -= 1
         self._quiet_since = now
-        acts: list[Act] = []
+        acts = self._stop() if self._is_stopped_by(text) else []
+        reply = self._reply
+        if reply is not None and reply.hold is not None:
+            if reply.guess:
+                acts = self._consider_consent(text, answer)
+                self._add_caller(text)
+                self._owes_reply, self._reprompts = False, 0
+                return [*acts, *self._resume(reply, reply.hold)]
+            reply.hold.said += filter(None, [text])
+            return [] if self._open_utterances else self._resume(reply, reply.hold)
         if text:
             acts += self._consider_consent(text, answer)
             self._add_caller(text)
-            self._owes_reply = True
+            self._owes_reply, self._reprompts = True, 0
         if self._open_utterances or not self._owes_reply:
             return acts
         self._owes_reply = False
         return [*acts, self._next_turn()]
+
+    def _pressed(self, key: str, heard: str, now: Mono) -> list[Act]:
+        """While keys are pressed nobody thinks, as if the caller spoke."""
+        if self._keys_by is None:
+            self._open_utterances += 1
+        if self._reply is not None and self._reply.hold is None:
+            self._reply.hold = Hold(heard)
+        acts = self._stop()
+        self._keys += "" if key == "#" and self._keys else key
+        self._keys_by = Mono(now + self._policy.key_gap_s)
+        if key != "#" and len(self._keys) < self._policy.keys_max:
+            return acts
+        return [*acts, *self._keyed(now)]
+
+    def _keyed(self, now: Mono) -> list[Act]:
+        text = f"[keys pressed: {' '.join(self._keys)}]"
+        self._keys, self._keys_by = "", None
+        # This act is journaled with its text, so it gets none of the keys.
+        acts = self._consider_consent("[keys pressed]", "unclear")
+        return [*acts, *self._said(text, "unclear", now)]
 
     def _consider_consent(self, text: str, answer: Answer) -> list[Act]:
         if self._consent != "asked":
@@ -281,7 +273,7 @@ class Call:
     def _next_turn(self) -> Think | SayLine:
         """Answer the caller, or go on where the interruption was."""
         self._turn += 1
-        self._reply = _Reply(self._turn)
+        self._reply = Reply(self._turn)
         if not any(message.role == "user" for message in self._history):
             self._history.clear()  # the greeting's beginning, if any
             return self._line(self._reply, self._persona.greeting)
@@ -299,6 +291,9 @@ class Call:
         reply = self._reply
         if reply is None or reply.turn != fact.turn:
             return []
+        if reply.hold is not None:
+            reply.hold.settled = fact
+            return []
         reply.thinking = False
         add(reply.entries, fact.text, fact.tool_calls)
         all_was_heard = reply.heard_before and not reply.step
@@ -306,7 +301,10 @@ class Call:
             return [self._apologise(reply)]
         self._failures = 0
         reply.running = list(fact.tool_calls)
-        return [RunTool(fact.turn, reply.step, c, self._key(reply, c)) for c in fact.tool_calls]
+        return [
+            RunTool(fact.turn, reply.step, c, deed_key(self._id, fact.turn, reply.step, c))
+            for c in fact.tool_calls
+        ]
 
     def _answered(self, fact: ToolAnswered) -> list[Act]:
         reply = self._reply
@@ -319,8 +317,14 @@ class Call:
             return []
         reply.running.remove(fact.call)
         reply.entries.append(answer)
-        reply.closing |= fact.result.then == "hang_up"
-        if reply.running or reply.closing:
+        if fact.result.then == "hang_up":
+            reply.closing = _GOODBYE
+        return self._next_step(reply)
+
+    def _next_step(self, reply: Reply) -> list[Act]:
+        """The model is told what its tools answered, once all have."""
+        answered = bool(reply.entries) and reply.entries[-1].role == "tool"
+        if not answered or not self.awaits_playout or reply.closing:
             return []
         reply.step += 1
         if reply.step >= self._policy.steps_max:
@@ -331,44 +335,55 @@ class Call:
         reply = self._reply
         if reply is None or not self.awaits_playout:
             return []
-        self._history += reply.entries
+        for entry in reply.entries:
+            self._enter(entry)
         self._reply, self._quiet_since = None, now
-        return self._hang_up("the agent said goodbye") if reply.closing else []
+        return self._hang_up(reply.closing) if reply.closing else []
 
     def _tick(self, now: Mono) -> list[Act]:
         deadline = self.deadline()
-        if deadline is None or now < deadline:
+        if self._began is None or deadline is None or now < deadline:
             return []
-        waits = self._reply is None and not self._open_utterances
-        silent = waits and now >= self._quiet_since + self._policy.caller_silent_max_s
-        return self._hang_up("the caller is silent" if silent else "the call reached its limit")
+        if now >= self._began + self._policy.call_max_s:
+            return self._hang_up("the call reached its limit")
+        return self._keyed(now) if self._keys_by is not None else self._prompt_again()
+
+    def _prompt_again(self) -> list[Act]:
+        """The caller is silent: ask, in the end say goodbye."""
+        asks = self._reprompts < self._policy.reprompts_max
+        line = self._persona.reprompt if asks else self._persona.farewell
+        if not line:
+            return self._hang_up(_SILENT)
+        self._turn, self._reprompts = self._turn + 1, self._reprompts + 1
+        closing = "" if asks else _SILENT
+        return [self._line(Reply(self._turn, closing=closing, prompting=True), line)]
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _think(self, reply: _Reply) -> Think:
+    def _enter(self, entry: Message) -> None:
+        """Put *entry* into the history, where an agent that speaks twice says one message."""
+        if entry.role == "assistant":
+            add(self._history, entry.content, entry.tool_calls)
+        else:
+            self._history.append(entry)
+
+    def _think(self, reply: Reply) -> Think:
         reply.thinking = True
         system = Message("system", self._persona.system_prompt)
         return Think(reply.turn, reply.step, (system, *self._history, *reply.entries))
 
-    def _line(self, reply: _Reply, text: str) -> SayLine:
+    def _line(self, reply: Reply, text: str) -> SayLine:
         text = " ".join(text.split())  # as its sentences will be joined again
         add(reply.entries, text)
         self._reply = reply
         return SayLine(reply.turn, text)
 
-    def _apologise(self, reply: _Reply) -> SayLine:
+    def _apologise(self, reply: Reply) -> SayLine:
         self._failures += 1
-        reply.closing |= self._failures >= self._policy.failures_max
+        if self._failures >= self._policy.failures_max:
+            reply.closing = _GOODBYE
         return self._line(reply, self._persona.apology)
 
     def _hang_up(self, reason: str) -> list[Act]:
         self._over = True
         return [HangUp(reason)]
-
-    def _key(self, reply: _Reply, call: ToolCall) -> str:
-        try:
-            arguments = json.dumps(json.loads(call.arguments), sort_keys=True)
-        except (ValueError, RecursionError):  # no JSON, or brackets to the bottom
-            arguments = call.arguments
-        parts = (self._id, str(reply.turn), str(reply.step), call.name, arguments)
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -49,7 +49,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "call.ended": Kind("who or what ended it", {"reason": str}),
     "call.transferred": Kind("the leg was handed on", {"to": str}),
-    "dtmf": Kind("a digit", {"digit": str}),
+    "dtmf": Kind("a digit; calls note `keys.pressed` instead", {"digit": str}),
+    "keys.pressed": Kind("so many keys, never which: they may be a card's", {"count": int}),
     # Consent: see `records/consent.py`; `judge` makes the last three.
     "consent.asked": Kind("the question as it was put", {"text": str}),
     "consent.answered": Kind(
@@ -96,7 +97,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         "all that the caller has heard of this reply; upto: its end in the spoken text",
         {"text": str, "upto": int},
     ),
-    "barge_in": Kind("the caller spoke over the agent", {}, {"at": int}),
+    "reply.held": Kind("the caller made a sound: the agent falls silent and waits what it is"),
+    "reply.resumed": Kind("it was nothing: the agent goes on with the first word not heard"),
+    "speculation.started": Kind("a model was asked before the caller's turn had surely ended"),
+    "speculation.confirmed": Kind("the caller had said just that: the reply may be heard"),
+    "speculation.wasted": Kind("the caller said something else: the reply ends unheard"),
+    "barge_in": Kind("the caller took the word from the agent", {}, {"at": int}),
     "reply.ended": Kind(
         "the reply is over, said or interrupted",
         {"generated": str, "spoken": str, "heard": str, "interrupted": bool},

@@ -157,6 +157,15 @@ def speech(phrase: Phrase) -> Speech:
     return Speech(phrase.index, audio.tobytes(), tuple(marks), last=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Hears:
+    """What a recogniser makes of an utterance: *interims*, each after so many seconds of audio
+    (the 0.4 s before the onset count), and the *final* text."""
+
+    final: str
+    interims: Sequence[tuple[float, str]] = ()
+
+
 class SimStt:
     """A recogniser that hears *texts*, one an utterance, *final_s* after its end.
 
@@ -164,7 +173,7 @@ class SimStt:
     """
 
     def __init__(
-        self, name: str, texts: Sequence[str | Exception | None], final_s: float = 0.02
+        self, name: str, texts: Sequence[str | Hears | Exception | None], final_s: float = 0.02
     ) -> None:
         self.endpoint = endpoint(name, StageName("stt"))
         self.heard: list[list[AudioFrame]] = []
@@ -179,18 +188,23 @@ class SimStt:
         yield self._recognise(source, self._texts.popleft())
 
     async def _recognise(
-        self, source: AsyncIterator[AudioFrame], text: str | Exception | None
+        self, source: AsyncIterator[AudioFrame], text: str | Hears | Exception | None
     ) -> AsyncIterator[Transcript]:
         frames: list[AudioFrame] = []
         self.heard.append(frames)
+        interims = deque(text.interims if isinstance(text, Hears) else ())
+        samples = 0
         async for frame in source:
-            frames.append(frame)  # noqa: PERF401  # seen while it grows
+            frames.append(frame)
+            samples += len(frame.pcm) // 2
+            while interims and interims[0][0] * SAMPLE_RATE <= samples:
+                yield Transcript(interims.popleft()[1], final=False)
         if text is None:
             await asyncio.get_running_loop().create_future()
         await asyncio.sleep(self._final_s)
         if isinstance(text, Exception):
             raise text
-        yield Transcript(text or "", final=True)
+        yield Transcript(text.final if isinstance(text, Hears) else text or "", final=True)
 
 
 @dataclass(frozen=True, slots=True)
