@@ -11,6 +11,7 @@ from trunkline.calls.session import Policies
 from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.routing import Router, RoutingPolicy
+from trunkline.records.events import KINDS, problems
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
 from trunkline.testing.simulated import (
     Beat,
@@ -115,6 +116,9 @@ class Scene:
             pacing = group.create_task(pacer.run())
             await worker.answer(self.line)
             pacing.cancel()
+        for note in self.journal.notes:  # what every call of ours journals is in the table
+            assert note.type in KINDS, f"{note.type} is not documented"
+            assert problems(note.type, note.data) == []
         return self
 
     def texts_heard(self) -> list[str]:

@@ -1,8 +1,8 @@
 """The events of a call: every type, its payload's keys, and how a projection reads them.
 
 A type or key that is not in the table is kept and ignored, so anyone may add some; what is in the
-table must have its required keys with these types (`problems` says what is wrong; the conformance
-tests run it over every call). Samples (`Sample`) and seconds of the call are in the envelope, as
+table must have its required keys with these types (`problems` says what is wrong; the
+tests of whole calls run it over each). Samples (`Sample`) and seconds of the call are in the envelope, as
 is the zone; `where` names turn, step and attempt. Texts are as said, never normalised.
 
 Stage of an attempt: `stage` is `llm` unless it says otherwise, so STT and TTS attempts need it.
@@ -133,6 +133,11 @@ KINDS: Final[Mapping[str, Kind]] = {
             "cost": _NUMBER | None,
         },
     ),
+    "attempt.suspected": Kind(
+        "it fell silent and another was launched beside it",
+        {"endpoint": str, "fault": str, "silent_s": _NUMBER, "queued_s": _NUMBER},
+    ),
+    "phrase.lost": Kind("no synthesiser of the route could say it", {"index": int, "text": str}),
     "failover": Kind(
         "the reply went on elsewhere; queued_s: audio that the caller still had to hear",
         {"from": str, "to": str, "fault": str},
