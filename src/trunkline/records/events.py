@@ -1,8 +1,8 @@
 """The events of a call: every type, its payload's keys, and how a projection reads them.
 
 A type or key that is not in the table is kept and ignored, so anyone may add some; what is in the
-table must have its required keys with these types (`problems` says what is wrong; the
-tests of whole calls run it over each). Samples (`Sample`) and seconds of the call are in the envelope, as
+table must have its required keys with these types (`problems` says what is wrong; the tests of
+whole calls run it over each). Samples (`Sample`) and seconds of the call are in the envelope, as
 is the zone; `where` names turn, step and attempt. Texts are as said, never normalised.
 
 Stage of an attempt: `stage` is `llm` unless it says otherwise, so STT and TTS attempts need it.
