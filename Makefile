@@ -43,10 +43,10 @@ fix: .venv/.dev  ## Mend what ruff can mend
 	$(BIN)/ruff format
 
 bench: .venv/.dev  ## Measure, in real time (a quiet machine gives better figures)
-	$(BIN)/pytest trials -m bench -s $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: .venv/.dev  ## Run all trials: real sockets, real processes, real time
-	$(BIN)/pytest trials -m "not bench" -s $(ARGS)
+	$(BIN)/pytest trials -s $(ARGS)
 
 lock: .tools/.uv  ## Compile requirements/*.txt anew (ARGS="--upgrade" for newer versions)
 	$(LOCK) pyproject.toml requirements/runtime.in --extra espeak -o requirements/runtime.txt $(ARGS)

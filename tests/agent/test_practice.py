@@ -36,11 +36,11 @@ def test_greeting_says_ai_and_asks_for_consent_only_if_wanted() -> None:
     """The law of many places wants both; a call that is not recorded asks for neither."""
     asking = persona(riverside(), NOW)
     assert "AI assistant" in asking.greeting
-    assert "recorded" in asking.greeting
+    assert "record this call" in asking.greeting
     assert asking.greeting.endswith("?")
     silent = persona(riverside(), NOW, asks_consent=False)
     assert "AI assistant" in silent.greeting
-    assert "recorded" not in silent.greeting
+    assert "record" not in silent.greeting
     assert silent.asks_consent is False
 
 

@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tests.calls.rebuilt import check_requests
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.session import Policies
 from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.routing import Router, RoutingPolicy
+from trunkline.records.events import KINDS, problems
 from trunkline.records.resume import BrokenCall
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
 from trunkline.testing.simulated import (
     Beat,
+    Hears,
     MemoryJournal,
     SimLine,
     SimLlm,
@@ -37,6 +40,8 @@ from trunkline.types import (
 
 GREETING = "Hello, this call is recorded. Is that all right?"
 APOLOGY = "I am sorry, something went wrong."
+REPROMPT = "Are you still there?"
+FAREWELL = "I hang up now. Goodbye."
 
 
 def loud(seconds: float) -> bytes:
@@ -83,13 +88,14 @@ class Scene:
     """One call. *primary* and *backup* answer prompts with beats."""
 
     steps: Sequence[Step]
-    heard: Sequence[str | Exception | None]
+    heard: Sequence[str | Hears | Exception | None]
     primary: Callable[[Prompt], Iterable[Beat[Delta]]]
     backup: Callable[[Prompt], Iterable[Beat[Delta]]] = lambda _: tokens("The backup says this.")
     tts: Sequence[SimTts] = field(default_factory=lambda: [SimTts("voice")])
     second_stt: Sequence[str | Exception | None] = ()
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
+    reprompts: bool = False
 
     async def play(self, broken: BrokenCall | None = None) -> "Scene":
         """Run the call to its end; *broken*: it goes on with that one."""
@@ -98,6 +104,8 @@ class Scene:
         self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
         self.journal, self.tools = MemoryJournal(), Tools(self.tool_s)
         persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY)
+        if self.reprompts:
+            persona = replace(persona, reprompt=REPROMPT, farewell=FAREWELL)
         routes: Routes = {
             StageName("stt"): self.stts,
             StageName("llm"): self.llms,
@@ -110,6 +118,10 @@ class Scene:
             pacing = group.create_task(pacer.run())
             await worker.answer(self.line, broken=broken)
             pacing.cancel()
+        for note in self.journal.notes:  # what every call of ours journals is in the table
+            assert note.type in KINDS, f"{note.type} is not documented"
+            assert problems(note.type, note.data) == []
+        check_requests(self.journal.notes)
         return self
 
     def texts_heard(self) -> list[str]:

@@ -1,46 +1,22 @@
 """A call that broke off goes on from its journal: nothing is heard or done twice."""
 
-from collections.abc import Sequence
-
 import pytest
 
+from tests.calls.rebuilt import rebuilt
 from tests.calls.scenes import HANGS_UP, HANGS_UP_LATE, Scene, calls_tool, says
-from trunkline.core.call import Begin, Call, CallPolicy
+from trunkline.core.call import Call
+from trunkline.core.call_words import Begin, CallPolicy
 from trunkline.core.history import spoken
-from trunkline.records.resume import BrokenCall, broken_call
-from trunkline.testing.simulated import Beat, Note, tokens
+from trunkline.testing.simulated import Beat, tokens
 from trunkline.types import (
-    DataClass,
     Delta,
-    Event,
     Mono,
     Persona,
     Prompt,
-    Sample,
-    Wall,
 )
 
 HOURS = "We open at nine. We close at five. On Sunday we rest."
 """Three sentences."""
-
-
-def events(notes: Sequence[Note]) -> list[Event]:
-    """What was noted, as it is read back."""
-    return [
-        Event(
-            1,
-            str(n),
-            note.where,
-            note.type,
-            note.at,
-            Sample(0),
-            Wall(0),
-            DataClass.TELEMETRY,
-            "",
-            note.data,
-        )
-        for n, note in enumerate(notes)
-    ]
 
 
 def model(prompt: Prompt) -> list[Beat[Delta]]:
@@ -67,7 +43,7 @@ async def played() -> Scene:
 async def test_a_call_that_ended_is_read_back_as_its_machine_knew_it() -> None:
     """History, turn, consent and endpoints, tools included."""
     scene = await played()
-    broken = broken_call(events(scene.journal.notes))
+    broken = rebuilt(scene.journal.notes)
     assert not broken.broken
     assert broken.consent.state == "granted"
     assert broken.served == {"stt": "ears", "llm": "primary", "tts": "voice"}
@@ -88,7 +64,7 @@ async def test_a_call_can_go_on_from_every_moment() -> None:
     persona = Persona("Desk", "en", "Be brief.", "Hello.", "Sorry.")
     seen = set()
     for upto in range(1, len(notes)):
-        broken = broken_call(events(notes[:upto]))
+        broken = rebuilt(notes[:upto])
         state = broken.resumption
         if state.reply is not None:
             assert spoken(state.reply.entries).startswith(state.reply.heard)
@@ -96,11 +72,6 @@ async def test_a_call_can_go_on_from_every_moment() -> None:
         acts = Call.resume(state, persona, policy).feed(Begin(), Mono(0.0))
         assert acts
     assert {(True, False, True), (False, False, True), (True, True, True)} <= seen
-
-
-def resumed_at(notes: Sequence[Note], upto: int) -> BrokenCall:
-    """The call as it was known after *upto* notes."""
-    return broken_call(events(notes[:upto]))
 
 
 @pytest.mark.parametrize("heard", [0, 1, 2])
@@ -117,12 +88,12 @@ async def test_the_rest_of_an_answer_is_heard_once(heard: int) -> None:
         for place, note in enumerate(notes)
         if note.type == "playout.mark" and str(note.data["name"]).endswith(mark)
     )
-    second = await Scene([HANGS_UP], [], model).play(resumed_at(notes, upto + 1))
+    second = await Scene([HANGS_UP], [], model).play(rebuilt(notes[: upto + 1]))
     rest = " ".join(text for _, text in sentences[heard:])
     (note,) = second.journal.of("call.resumed")
     assert note.data["says"] == f"One moment please, I am back. {rest}"
     assert second.texts_heard() == [f"One moment please, I am back. {rest}"]
-    after = broken_call(events(second.journal.notes)).resumption
+    after = rebuilt(second.journal.notes).resumption
     assert after.history[-1].content == HOURS
 
 
@@ -131,7 +102,7 @@ async def test_a_tool_runs_once_over_two_workers() -> None:
     first = await Scene([says(), HANGS_UP_LATE], ["please book it"], model).play()
     notes = first.journal.notes
     upto = next(place for place, note in enumerate(notes) if note.type == "tool.intent")
-    second = await Scene([HANGS_UP], [], model).play(resumed_at(notes, upto + 1))
+    second = await Scene([HANGS_UP], [], model).play(rebuilt(notes[: upto + 1]))
     assert second.tools.ran == first.tools.ran
     assert second.texts_heard() == [
         "One moment please, I am back. One moment. It is booked. Anything else?"
@@ -143,11 +114,11 @@ async def test_a_call_may_break_off_twice() -> None:
     first = await Scene([says(), HANGS_UP], ["when do you open"], model).play()
     notes = first.journal.notes
     upto = max(place for place, n in enumerate(notes) if n.type == "phrase.spoken")
-    second = await Scene([HANGS_UP], [], model).play(resumed_at(notes, upto + 1))
+    second = await Scene([HANGS_UP], [], model).play(rebuilt(notes[: upto + 1]))
     notes = second.journal.notes
     marks = [place for place, n in enumerate(notes) if n.type == "playout.mark"]
     cut = next(place for place in marks if ".2." in str(notes[place].data["name"]))
-    broken = resumed_at(notes, cut + 1)
+    broken = rebuilt(notes[: cut + 1])
     assert broken.resumes == 1
     assert broken.resumption.reply is not None
     assert broken.resumption.reply.heard == "We open at nine."
@@ -155,7 +126,7 @@ async def test_a_call_may_break_off_twice() -> None:
     assert third.texts_heard() == [
         "One moment please, I am back. We close at five. On Sunday we rest."
     ]
-    after = broken_call(events(third.journal.notes))
+    after = rebuilt(third.journal.notes)
     assert after.resumes == 2
     assert after.resumption.history[-1].content == HOURS
     assert after.resumption.origin == first.journal.notes[0].where.call

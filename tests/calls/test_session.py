@@ -1,8 +1,10 @@
 """Whole calls in virtual time: what the caller hears, whatever the endpoints do."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
+from typing_extensions import override
 
 from tests.calls.scenes import (
     APOLOGY,
@@ -13,9 +15,11 @@ from tests.calls.scenes import (
     calls_tool,
     says,
 )
+from trunkline.calls.pacer import Pacer
+from trunkline.core.turns import Window
 from trunkline.errors import EndpointError, Fault
-from trunkline.testing.simulated import FOREVER, Beat, SimTts, tokens
-from trunkline.types import Delta, Finish, Prompt, TextDelta
+from trunkline.testing.simulated import FOREVER, Beat, SimTts, SimVad, tokens
+from trunkline.types import Delta, Finish, Mono, Prompt, TextDelta
 
 LONG = (
     "Of course. Please bring your insurance card with you. You also need a photo identification. "
@@ -142,10 +146,10 @@ async def test_barge_in_stops_the_voice_and_cuts_the_history() -> None:
     assert scene.texts_heard()[-1] == "Sure."
 
 
-async def test_a_cough_lets_the_agent_go_on_where_it_was_heard_last() -> None:
+async def test_after_a_long_noise_the_model_goes_on_where_it_was_heard_last() -> None:
     """An interruption without words is answered by the rest of the answer."""
 
-    scene = await Scene([says(), says(0.3, after_s=2.0), HANGS_UP], ["yes", ""], goes_on).play()
+    scene = await Scene([says(), says(1.8, after_s=2.0), HANGS_UP], ["yes", ""], goes_on).play()
 
     first, second = scene.texts_heard()[1:]
     assert f"{first} {second}" == LONG
@@ -268,3 +272,36 @@ async def test_only_a_clear_yes_lets_the_recording_begin(answer_: str, state: st
 
     noted = scene.journal.of("consent.granted", "consent.refused")
     assert [note.type for note in noted] == [f"consent.{state}"]
+
+
+async def test_a_bug_in_one_call_does_not_stop_the_clock_of_the_others() -> None:
+    """The broken call is ended with its trace; the pacer goes on."""
+    pacer, ticks = Pacer(SimVad()), []
+
+    class Broken:
+        error: Exception | None = None
+
+        def hear(self, window: Window, now: Mono) -> None:
+            raise AssertionError("no audio is fed")
+
+        def tick(self, now: Mono) -> None:
+            raise ZeroDivisionError("a bug")
+
+        def broke(self, error: Exception) -> None:
+            self.error = error
+
+    class Healthy(Broken):
+        @override
+        def tick(self, now: Mono) -> None:
+            ticks.append(now)
+
+    broken, healthy = Broken(), Healthy()
+    async with asyncio.TaskGroup() as group:
+        pacing = group.create_task(pacer.run())
+        pacer.join(broken)
+        pacer.join(healthy)
+        await asyncio.sleep(1.0)
+        pacing.cancel()
+
+    assert isinstance(broken.error, ZeroDivisionError)
+    assert len(ticks) == 51

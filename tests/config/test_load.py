@@ -116,6 +116,13 @@ def test_a_turn_is_kept_open_more_easily_than_it_is_opened() -> None:
     assert error.line == 13
 
 
+def test_half_a_sentence_is_given_no_less_time_than_a_whole_one() -> None:
+    """Also where only one of the two pauses is told."""
+    error = refusal(GOOD + "    turn: {hangover_s: 1.5}\n")
+    assert "hangover_s 1.5 is above hangover_open_s 1.0" in str(error)
+    assert error.line == 13
+
+
 def test_a_configuration_cannot_be_changed() -> None:
     """Frozen: a call never sees half a change."""
     with pytest.raises(ValidationError):

@@ -223,7 +223,8 @@ def test_a_call_can_be_followed() -> None:
         CallEvent(2.0, "agent_off"),
         CallEvent(3.0, "step_start", "hello"),
         CallEvent(4.0, "warning", "the agent sent nonsense"),
-        CallEvent(9.0, "ended", "agent_closed"),
+        CallEvent(9.0, "step_start", "hang up"),
+        CallEvent(9.0, "ended", "hang_up"),
     ):
         follow(event)
     assert isinstance(console.file, io.StringIO)
@@ -232,5 +233,5 @@ def test_a_call_can_be_followed() -> None:
         "  2.00  agent   is silent\n"
         "  3.00  caller  hello\n"
         "  4.00  warning the agent sent nonsense\n"
-        "  9.00          the agent ended the call\n"
+        "  9.00          the caller hung up\n"
     )

@@ -74,6 +74,7 @@ def test_the_options_below_are_all_options() -> None:
         "check": ["config"],
         "serve": ["agent", "config", "events", "workers"],
         "call": ["as_json", "auth_token_env", "out", "progress", "say", "script", "url", "wav"],
+        "records": [],
     }
 
 

@@ -65,7 +65,7 @@ def test_the_response_time_can_be_read_where_the_model_freezes() -> None:
         assert response.text == f"{0.47 + shift:.2f} s"
         ends = response.text_x, response.text_x + text_px(response.text, 10.5)
         assert not any(ends[0] <= pill.line_x <= ends[1] for pill in row.pills)
-        assert takeover.text == "2.60 s to notice and take over"
+        assert takeover.text == "2.60 s from its last token to the takeover"
         if takeover.y == response.y:
             assert max(response.x2, ends[1]) < takeover.x1
 

@@ -114,6 +114,12 @@ def test_an_interrupted_sentence_is_not_shown_as_heard() -> None:
     assert told(*RECORDED[:4], (0.5, "reply.ended", {"interrupted": True}, None)).count("\n") == 2
 
 
+def test_a_reply_that_was_dropped_unheard_is_not_shown() -> None:
+    """A guess at what the caller said was wrong, or the caller went on: it interrupts nothing."""
+    dropped = {"interrupted": True, "heard": ""}
+    assert told(*RECORDED[:4], (0.5, "reply.ended", dropped, None)).count("\n") == 1
+
+
 def test_a_sentence_whose_marks_were_lost_is_shown_when_the_reply_is_over() -> None:
     """Late, but not left out."""
     lines = told(*RECORDED[:3], (2.0, "reply.ended", {"interrupted": False}, None))
@@ -137,6 +143,13 @@ def test_the_next_call_begins_at_zero() -> None:
     again = [(at_s + 100, *rest) for at_s, *rest in RECORDED]
     lines = told(*RECORDED, *again)  # type: ignore[arg-type]  # the same, moved in time
     assert lines == SHOWN * 2
+
+
+def test_silence_before_any_speech_is_told_without_a_queue() -> None:
+    """Nothing was queued, so nothing is said of it."""
+    late = {"endpoint": "primary", "fault": "silent", "silent_s": 0.6, "queued_s": 0.0}
+    line = told(RECORDED[0], (1.0, "attempt.suspected", late, None))
+    assert line.endswith("primary silent: no token for 0.60 s\n")
 
 
 def test_a_takeover_of_any_kind_keeps_its_column() -> None:

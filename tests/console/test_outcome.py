@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.console.staged import ANSWER_S, FAILOVER_S, FREEZE_S, ITEMS, Plot, staged, voice
+from trunkline.console import reading
 from trunkline.console.outcome import Outcome, outcome
+from trunkline.errors import InputError
 
 ALL = list(Plot().said)
 
@@ -89,9 +91,9 @@ async def test_the_files_are_there_and_named(tmp_path: Path) -> None:
     """What the outcome lists exists (the report and the picture are drawn after it)."""
     result = await judged(tmp_path, Plot())
     assert set(result.paths) == {
-        "report", "picture", "tape", "recording", "transcript", "calendar",
+        "report", "picture", "tape", "recording", "transcript", "calendar", "record",
     }  # fmt: skip  # a list of words
-    for name in ("tape", "recording", "transcript", "calendar"):
+    for name in ("tape", "recording", "transcript", "calendar", "record"):
         assert Path(result.paths[name]).stat().st_size > 0
     assert "goodbye" in (tmp_path / "transcript.md").read_text("utf-8")
 
@@ -112,3 +114,17 @@ async def test_the_json_has_every_key_that_is_documented_and_no_infinity(tmp_pat
     assert set(told) == {"survived", *(field.name for field in fields(Outcome))}
     assert Outcome.__doc__ is not None
     assert [key for key in told if f"`{key}`" not in Outcome.__doc__] == []
+
+
+async def test_a_record_can_be_read_without_the_demo(tmp_path: Path) -> None:
+    """`trunkline records` names the calls, and shows what one of them proves."""
+    await judged(tmp_path, Plot())
+    (line,) = reading.lines(tmp_path / "records")
+    call = line.split()[0]
+    told = reading.shown(tmp_path / "records", "last")
+    assert told == reading.shown(tmp_path / "records", call)
+    assert "Consent: granted" in told
+    assert "Failover in turn" in told
+    assert "chain verified" in told
+    with pytest.raises(InputError, match="no sealed call"):
+        reading.shown(tmp_path / "elsewhere", "last")

@@ -155,7 +155,7 @@ def test_every_label_and_every_word_is_in_the_picture() -> None:
     shown = " ".join(texts(drawn(call())))
     for text in ("primary frozen", "backup takes over", "agent, words by backup", "6.00 s"):
         assert text in shown
-    assert "0.60 s to notice and take over" in shown
+    assert "0.60 s from its last token to the takeover" in shown
     for said in (*call().caller_said, *call().agent_said):
         for word in said.text.split():
             assert word in shown
@@ -175,8 +175,8 @@ def test_the_turns_are_a_table_of_waits() -> None:
 @pytest.mark.parametrize(
     ("verdict", "shown"),
     [
-        (Verdict(0, 0.0, 0, 0, None), ["0 failovers", "0.00 s longest dead air", "– voice to"]),
-        (Verdict(0, 0.004, 0, 0, None), ["0.00 s longest dead air"]),  # as green as it reads
+        (Verdict(0, 0.0, 0, 0, None), ["0 failovers", "0.00 s dead air, at most", "– voice to"]),
+        (Verdict(0, 0.004, 0, 0, None), ["0.00 s dead air, at most"]),  # as green as it reads
         (Verdict(1, 1.5, 2, 3, 0.4), ["1 failover ", "1.50 s", "2 items lost", "3 items rep"]),
     ],
 )

@@ -82,7 +82,7 @@ async def test_the_freeze_the_takeover_and_the_attempts_are_drawn(tmp_path: Path
         (
             {},
             "one frozen model",
-            "At 6.0 s the primary model dies at token 15 of its answer. The c",
+            "At 6.0 s the primary model falls silent at token 15 of its answer. The c",
         ),
         (
             {"fault": "refuse", "struck_token": 0},
@@ -109,7 +109,7 @@ async def test_a_refusal_has_no_time_to_take_over(tmp_path: Path) -> None:
     evidence = await staged(tmp_path, Plot())
     evidence.run.strikes[0]["kind"] = "refuse"
     svg = render_svg(show.draw(evidence, await outcome(evidence, voice)))
-    assert "to notice and take over" not in svg
+    assert "from its last token to the takeover" not in svg
     assert "primary refuses connections" in svg
 
 

@@ -2,18 +2,26 @@
 
 from collections.abc import Sequence
 
-from trunkline.core.call import (
+from trunkline.core.call import Call
+from trunkline.core.call_words import (
     Act,
     AllHeard,
     Answer,
     Begin,
-    Call,
+    CallerLasts,
+    CallerMaySay,
     CallerOnset,
+    CallerPressed,
     CallerSaid,
+    CallerWords,
     CallPolicy,
+    ConfirmGuess,
     ConsentIs,
+    DropGuess,
     Fact,
     HangUp,
+    HoldReply,
+    ResumeReply,
     RunTool,
     SayLine,
     StepSettled,
@@ -28,21 +36,36 @@ NOTICE = "Hello, this is Ada, an AI. This call is recorded."
 QUESTION = "Is that all right?"
 GREETING = f"{NOTICE} {QUESTION}"
 APOLOGY = "I am sorry, something went wrong."
+REPROMPT = "Are you still there?"
+FAREWELL = "Goodbye then."
 POLICY = CallPolicy(call_max_s=600.0, caller_silent_max_s=60.0, steps_max=3, failures_max=2)
 
 
-def persona(*, asks_consent: bool = True) -> Persona:
+def persona(
+    *, asks_consent: bool = True, language: str = "en", reprompt: str = "", farewell: str = ""
+) -> Persona:
     """Who answers."""
-    return Persona("Ada", "en", "Be brief.", GREETING, APOLOGY, asks_consent)
+    return Persona(
+        "Ada", language, "Be brief.", GREETING, APOLOGY, asks_consent, reprompt, farewell
+    )
 
 
-def told(act: Act) -> str:
+def told(act: Act) -> str:  # noqa: C901, PLR0911  # an act each
     """*act* as one line."""
     match act:
         case SayLine(turn, text):
             return f"{turn}: say {text}"
-        case Think(turn, step, _, heard):
-            return f"{turn}.{step}: think" + (f" after {heard!r}" if heard else "")
+        case Think(turn, step, _, heard, guess):
+            after = f" after {heard!r}" if heard else ""
+            return f"{turn}.{step}: {'guess' if guess else 'think'}{after}"
+        case ConfirmGuess(turn):
+            return f"{turn}: confirm"
+        case DropGuess(turn):
+            return f"{turn}: drop"
+        case HoldReply(turn):
+            return f"{turn}: hold"
+        case ResumeReply(turn):
+            return f"{turn}: resume"
         case StopReply(turn, heard):
             return f"{turn}: stop at {heard!r}"
         case RunTool(turn, step, call, _):
@@ -71,8 +94,10 @@ def tool(name: str = "book", arguments: str = "{}", *, id_: str = "call_1") -> T
 class Conversation:
     """One call, begun at second 0."""
 
-    def __init__(self, *, asks_consent: bool = True, policy: CallPolicy = POLICY) -> None:
-        self.machine = Call(CallId("c1"), persona(asks_consent=asks_consent), policy)
+    def __init__(
+        self, who: Persona | None = None, *, asks_consent: bool = True, policy: CallPolicy = POLICY
+    ) -> None:
+        self.machine = Call(CallId("c1"), who or persona(asks_consent=asks_consent), policy)
         self.now = 0.0
         self.acts: list[Act] = []  # those of the last fact
         self.begun = self.feed(Begin())
@@ -82,17 +107,40 @@ class Conversation:
         self.acts = list(self.machine.feed(fact, Mono(self.now)))
         return [told(act) for act in self.acts]
 
-    def onset(self, heard: str = "") -> list[str]:
-        """The caller begins to speak, having heard *heard* of the reply."""
-        return self.feed(CallerOnset(Sample(0), heard))
+    def onset(self, heard: str = "", unheard: str = "") -> list[str]:
+        """The caller begins to speak, having heard *heard* of the reply and not *unheard*."""
+        return self.feed(CallerOnset(Sample(0), heard, unheard))
+
+    def lasts(self) -> list[str]:
+        """The caller speaks for longer than a cough."""
+        return self.feed(CallerLasts())
+
+    def hears(self, text: str) -> list[str]:
+        """The recogniser hears *text* so far."""
+        return self.feed(CallerWords(text))
+
+    def may_say(self, text: str) -> list[str]:
+        """The caller seems to have said *text*."""
+        return self.feed(CallerMaySay(text))
 
     def said(self, text: str, answer: Answer = "unclear") -> list[str]:
         """The caller has finished."""
         return self.feed(CallerSaid(text, answer))
 
-    def caller(self, text: str, answer: Answer = "unclear", *, heard: str = "") -> list[str]:
+    def caller(
+        self, text: str, answer: Answer = "unclear", *, heard: str = "", unheard: str = ""
+    ) -> list[str]:
         """The caller says *text*, from its onset to its end."""
-        return [*self.onset(heard), *self.said(text, answer)]
+        return [*self.onset(heard, unheard), *self.said(text, answer)]
+
+    def presses(self, keys: str, heard: str = "") -> list[str]:
+        """The caller presses *keys*, having heard *heard*; what comes of all of them."""
+        return [act for key in keys for act in self.feed(CallerPressed(key, heard))]
+
+    def noise(self, heard: str = "") -> list[str]:
+        """A noise without words that lasts; what comes of it in the end."""
+        self.onset(heard)
+        return [*self.lasts(), *self.said("")]
 
     def settle(
         self, turn: int, text: str = "", *calls: ToolCall, reason: str = "stop"
@@ -127,9 +175,9 @@ class Conversation:
         return written(self.machine.history)
 
 
-def consented() -> Conversation:
+def consented(who: Persona | None = None) -> Conversation:
     """A call whose greeting was heard and answered: turn 1 is to be thought."""
-    call = Conversation()
+    call = Conversation(who)
     call.heard()
     assert call.caller("yes", "yes") == ["consent granted", "1.0: think"]
     return call

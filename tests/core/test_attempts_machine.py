@@ -201,7 +201,8 @@ class AnyStep(RuleBasedStateMachine):
                 assert committed in ("", self.machine.committed)
                 self.launches.append(act)
                 self.running.add(lane)
-                self.gates.append(RepeatGate([self.heard, *self.committed] if lane else []))
+                said = [text for text in (self.heard, *self.committed) if text]
+                self.gates.append(RepeatGate(said if lane else []))
             case Cancel(lane, _):
                 assert lane in self.running, "what does not run was cancelled"
                 self.running.remove(lane)

@@ -10,7 +10,8 @@ from tests.core.calls import (
     persona,
     tool,
 )
-from trunkline.core.call import Call, RunTool
+from trunkline.core.call import Call
+from trunkline.core.call_words import RunTool
 from trunkline.core.history import PENDING
 from trunkline.types import CallId
 
@@ -67,8 +68,8 @@ def test_an_interrupted_reply_is_cut_to_what_was_heard(
     call = consented()
     if settled:
         call.settle(1, "We open at nine. We close at five.")
-    assert call.onset(heard) == [f"1: stop at {heard!r}"]
-    call.said("wait")
+    assert call.onset(heard) == ["1: hold"]
+    assert call.said("wait") == [f"1: stop at {heard!r}", "2.0: think"]
     assert call.prompt()[2:] == ([*kept, "user: wait"] if kept else [])
     assert call.prompt()[1] == ("user: yes" if kept else "user: yes wait")
 
@@ -118,7 +119,7 @@ def test_an_interrupted_thought_is_thought_anew_with_all_that_was_said() -> None
     call = consented()
     call.onset()
     assert call.settle(1, "Too late.", tool()) == []
-    assert call.said("and this") == ["2.0: think"]
+    assert call.said("and this") == ["1: stop at ''", "2.0: think"]
     assert call.prompt() == [ASSISTANT, "user: yes and this"]
     assert call.settle(1, "Too late.") == []
     assert not call.machine.awaits_playout
@@ -133,13 +134,13 @@ def test_silence_is_no_word() -> None:
 
 
 def test_a_cough_and_a_sentence_are_answered_once() -> None:
-    """The reply that the cough interrupted is owed until the last utterance is over."""
+    """The reply is held until the last utterance is over."""
     call = consented()
     call.settle(1, "Thanks a lot.")
     call.onset("Thanks")
-    call.onset()
+    assert call.onset() == []
     assert call.said("") == []
-    assert call.said("go on") == ["2.0: think"]
+    assert call.said("go on") == ["1: stop at 'Thanks'", "2.0: think"]
 
 
 def test_all_is_heard_only_when_there_is_no_more_to_come() -> None:

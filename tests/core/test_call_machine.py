@@ -1,23 +1,31 @@
 """Every interleaving of caller, models, tools and playout over one call."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.core.calls import GREETING, POLICY, persona
-from trunkline.core.call import (
+from tests.core.calls import FAREWELL, GREETING, POLICY, REPROMPT, persona
+from trunkline.core.call import Call
+from trunkline.core.call_words import (
     Act,
     AllHeard,
     Answer,
     Begin,
-    Call,
+    CallerLasts,
+    CallerMaySay,
     CallerOnset,
+    CallerPressed,
     CallerSaid,
+    CallerWords,
+    ConfirmGuess,
     ConsentIs,
+    DropGuess,
     Fact,
     HangUp,
+    HoldReply,
+    ResumeReply,
     RunTool,
     SayLine,
     StepSettled,
@@ -30,7 +38,7 @@ from trunkline.core.history import PENDING
 from trunkline.types import CallId, Message, Mono, Sample, ToolCall, ToolResult
 
 TEXTS = st.sampled_from(["", "Yes.", "One moment.", "We open at nine. We close at five."])
-WORDS = st.sampled_from(["", "", "yes", "no that is wrong", "hello"])
+WORDS = st.sampled_from(["", "", "yes", "mm hm", "no that is wrong", "hello"])
 ANSWERS: st.SearchStrategy[Answer] = st.sampled_from(["yes", "no", "unclear"])
 TOOLS = st.lists(
     st.builds(
@@ -55,7 +63,7 @@ class AnyCall(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.machine = Call(CallId("c1"), persona(), POLICY)
+        self.machine = Call(CallId("c1"), persona(reprompt=REPROMPT, farewell=FAREWELL), POLICY)
         self.now = 0.0
         self.open_utterances = 0
         self.thinking: Think | None = None
@@ -68,6 +76,10 @@ class AnyCall(RuleBasedStateMachine):
         self.resumed = ""  # what the reply under way goes on after
         self.consent: list[str] = []
         self.question_heard = False
+        self.keys_open = False
+        self.guess: str | None = None  # the words that the held reply is to
+        self.saying = ""
+        self.held: str | None = None  # what was heard of the reply that is held
         self.over = False
 
     @initialize()
@@ -80,24 +92,68 @@ class AnyCall(RuleBasedStateMachine):
     @precondition(lambda self: self.open_utterances < 3 and not self.over)
     @rule(data=st.data())
     def onset(self, data: st.DataObject) -> None:
-        """The caller begins to speak, having heard some words of the reply."""
+        """The caller makes a sound, having heard some words of the reply: it is held."""
         words = " ".join(self.spoken).split()
-        heard = " ".join(words[: data.draw(st.integers(0, len(words)))])
-        self.question_heard |= GREETING in self.spoken and len(heard) > len(GREETING) - 18
+        count = data.draw(st.integers(0, len(words))) if self.held is None else 0
+        heard, unheard = " ".join(words[:count]), " ".join(words[count:])
         self.open_utterances += 1
-        interrupted = self.reply
-        self.heard.append(heard)
-        self.thinking, self.reply, self.spoken, self.resumed = None, None, [], ""
-        acts = self.feed(CallerOnset(Sample(0), heard))
-        stops = [act.turn for act in acts if isinstance(act, StopReply)]
-        assert stops == ([] if interrupted is None else [interrupted])
+        holds = self.reply is not None and self.held is None
+        if holds:
+            self.held = heard
+        expected: list[Act] = []
+        if self.reply is not None and self.guess is not None:
+            expected = [DropGuess(self.reply)]
+        elif self.reply is not None and holds:
+            expected = [HoldReply(self.reply)]
+        assert self.feed(CallerOnset(Sample(0), heard, unheard)) == expected
 
     @precondition(lambda self: self.open_utterances)
+    @rule()
+    def lasts(self) -> None:
+        """The sound is no cough: what is held is stopped, and nothing else happens."""
+        held = self.held is not None and self.guess is None
+        acts = self.feed(CallerLasts())
+        assert [type(act) for act in acts] == [StopReply] * held
+
+    @precondition(lambda self: self.open_utterances)
+    @rule(text=WORDS)
+    def hears(self, text: str) -> None:
+        """What the recogniser has so far stops a reply at most."""
+        acts = self.feed(CallerWords(text))
+        assert not acts or (isinstance(acts[0], StopReply | DropGuess) and len(text.split()) > 1)
+
+    @precondition(lambda self: self.open_utterances)
+    @rule(text=WORDS)
+    def may_say(self, text: str) -> None:
+        """The caller seems to have finished: a model may be asked, of nothing else."""
+        self.saying = text
+        acts = self.feed(CallerMaySay(text))
+        assert not acts or isinstance(acts[0], Think)
+
+    @precondition(lambda self: self.open_utterances > self.keys_open)
     @rule(text=WORDS, answer=ANSWERS)
     def said(self, text: str, answer: Answer) -> None:
         """An utterance is over."""
         self.open_utterances -= 1
-        self.feed(CallerSaid(text, answer))
+        guess, self.saying = self.guess, text
+        acts = self.feed(CallerSaid(text, answer))
+        confirmed = any(isinstance(act, ConfirmGuess) for act in acts)
+        assert confirmed == (guess is not None and guess.split() == text.split())
+
+    @precondition(lambda self: not self.over)
+    @rule(key=st.sampled_from("12#"), data=st.data())
+    def presses(self, key: str, data: st.DataObject) -> None:
+        """A key is pressed: what is being said is stopped."""
+        words = " ".join(self.spoken).split()
+        if self.reply is not None and self.held is None:
+            self.held = " ".join(words[: data.draw(st.integers(0, len(words)))])
+        stops = self.reply
+        self.open_utterances += not self.keys_open
+        self.keys_open = key != "#"
+        self.open_utterances -= not self.keys_open
+        acts = self.feed(CallerPressed(key, self.held or ""))
+        stopped = [act.turn for act in acts if isinstance(act, StopReply | DropGuess)]
+        assert stopped == ([] if stops is None else [stops])
 
     @precondition(lambda self: self.thinking)
     @rule(
@@ -154,13 +210,22 @@ class AnyCall(RuleBasedStateMachine):
         self.reply, self.spoken, self.resumed = None, [], ""
         self.feed(AllHeard())
 
-    @rule(pause_s=st.sampled_from([0, 1, 59, 60, 100]))
+    @precondition(lambda self: self.held is not None)
+    @rule()
+    def all_heard_too_late(self) -> None:
+        """The end of the reply was on its way when the caller made a sound."""
+        assert not self.feed(AllHeard())
+
+    @rule(pause_s=st.sampled_from([0, 1, 6, 7, 100]))
     def tick(self, pause_s: int) -> None:
         """Time passes; the machine is woken."""
         self.now += pause_s
         due = self.machine.deadline()
+        keyed = self.keys_open and due is not None and self.now >= due
+        self.keys_open &= not keyed
+        self.open_utterances -= keyed
         acts = self.feed(Tick())
-        assert bool(acts) == (due is not None and self.now >= due)
+        assert bool(acts) == (due is not None and self.now >= due) or (keyed and not acts)
 
     # -- what must hold ------------------------------------------------------------------------
 
@@ -192,6 +257,12 @@ class AnyCall(RuleBasedStateMachine):
         assert ("user", "user") not in pairwise(roles)
 
     @invariant()
+    def a_reply_is_held_while_the_caller_speaks(self) -> None:
+        """And no longer."""
+        assert self.held is None or self.open_utterances or self.over
+        assert self.held is None or not self.machine.awaits_playout
+
+    @invariant()
     def the_end_is_final(self) -> None:
         """After `HangUp` nobody is woken, and no fact has a consequence (see `feed`)."""
         assert (self.machine.deadline() is None) == self.over
@@ -219,14 +290,17 @@ class AnyCall(RuleBasedStateMachine):
                 assert old.content == PENDING
                 assert new.content == fact.result.content
                 assert old.tool_call_id == new.tool_call_id == fact.call.id
-        elif isinstance(fact, CallerSaid):  # the last message grows, or is taken to go on after it
+        elif isinstance(fact, CallerSaid | CallerPressed):  # the last message may also be taken
+            assert after[: max(0, len(before) - 1)] == before[:-1]  # to go on after it
+        elif isinstance(fact, CallerLasts | CallerWords | AllHeard | Tick) and before:
             assert after[: len(before) - 1] == before[:-1]
-        elif isinstance(fact, CallerOnset | AllHeard):
-            assert after[: len(before)] == before
-        else:
+            old, new = before[-1], after[len(before) - 1]
+            assert new == replace(old, content=new.content, tool_calls=new.tool_calls)
+            assert new.content.startswith(old.content)
+        elif not isinstance(fact, CallerLasts | CallerWords | AllHeard | Tick):
             assert after == before
 
-    def note(self, act: Act) -> None:
+    def note(self, act: Act) -> None:  # noqa: C901, PLR0915  # an act each
         """Judge one act."""
         assert not self.over
         match act:
@@ -238,8 +312,11 @@ class AnyCall(RuleBasedStateMachine):
                     self.heard.clear()  # its beginning counts no more: it is said again
                 self.reply = turn
                 self.spoken.append(text)
-            case Think(turn, step, messages, heard):
-                assert not self.open_utterances, "a model is asked while the caller speaks"
+            case Think(turn, step, messages, heard, guess):
+                speaks = "a model is asked while the caller speaks"
+                assert self.open_utterances == 1 if guess else not self.open_utterances, speaks
+                if guess:
+                    self.held, self.guess = "", self.saying
                 assert self.thinking is None, "two steps at once"
                 assert self.reply == turn if step else self.reply is None
                 assert step < POLICY.steps_max
@@ -251,6 +328,7 @@ class AnyCall(RuleBasedStateMachine):
                 self.resumed = heard or self.resumed
             case RunTool(turn, step, call, key):
                 assert self.reply == turn
+                assert self.held is None, "a tool runs while the caller may be objecting"
                 deed = turn, step, call.name, call.arguments
                 assert self.keys.setdefault(key, deed) == deed, "two deeds under one key"
                 assert list(self.keys.values()).count(deed) == 1, "two keys for one deed"
@@ -259,8 +337,29 @@ class AnyCall(RuleBasedStateMachine):
                 self.consent.append(state)
                 assert self.consent in (["asked"], ["asked", "granted"], ["asked", "refused"])
                 assert state != "granted" or self.question_heard
-            case StopReply():
-                pass
+            case ConfirmGuess(turn):
+                assert self.reply == turn
+                assert not self.open_utterances
+                self.held, self.guess = None, None
+            case DropGuess(turn):
+                assert self.reply == turn
+                assert self.guess is not None
+                self.thinking, self.reply, self.held, self.guess = None, None, None, None
+                self.spoken = []
+            case HoldReply(turn):
+                assert self.reply == turn
+                assert self.held is not None
+            case ResumeReply(turn):
+                assert self.reply == turn
+                assert not self.open_utterances, "the agent talks over the caller"
+                self.held = None
+            case StopReply(turn, heard):
+                assert (self.reply, self.held) == (turn, heard)
+                late = len(heard) > len(GREETING) - 18  # into the question
+                self.question_heard |= GREETING in self.spoken and late
+                self.heard.append(heard)
+                self.thinking, self.reply, self.held = None, None, None
+                self.spoken, self.resumed = [], ""
             case HangUp():
                 self.over = True
 

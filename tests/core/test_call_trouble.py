@@ -1,4 +1,4 @@
-"""The rules of one call: consent, failures, coughs and bounds (rules 6 to 8)."""
+"""The rules of one call: consent, failures, noises and bounds (rules 6, 7 and 11)."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from tests.core.calls import (
     consented,
     tool,
 )
-from trunkline.core.call import Answer, Begin
+from trunkline.core.call_words import Answer, Begin
 from trunkline.types import Mono
 
 ASSISTANT = f"assistant: {GREETING}"
@@ -30,7 +30,7 @@ def test_the_first_answer_decides(answer: Answer, state: str) -> None:
     call = Conversation()
     call.heard()
     assert call.caller("words", answer) == [f"consent {state}", "1.0: think"]
-    assert call.caller("yes", "yes") == ["1: stop at ''", "2.0: think"]
+    assert call.caller("yes", "yes") == ["1: hold", "1: stop at ''", "2.0: think"]
 
 
 def test_a_cough_is_no_answer() -> None:
@@ -48,7 +48,25 @@ def test_a_cough_is_no_answer() -> None:
 def test_a_yes_before_the_question_is_no_consent(heard: str, state: str) -> None:
     """Regression: "Yes?" over the first word of the greeting opened the recording."""
     call = Conversation()
-    assert call.caller("yes", "yes", heard=heard)[1] == f"consent {state}"
+    unheard = GREETING.removeprefix(heard).strip()
+    assert call.caller("yes go on", "yes", heard=heard, unheard=unheard)[2] == f"consent {state}"
+
+
+@pytest.mark.parametrize("heard", ["Hello,", NOTICE])
+def test_a_yes_that_goes_with_the_notice_leaves_the_question_open(heard: str) -> None:
+    """It is a backchannel: the greeting goes on, and its question is answered later."""
+    call = Conversation()
+    unheard = GREETING.removeprefix(heard).strip()
+    assert call.caller("yes", "yes", heard=heard, unheard=unheard) == ["0: hold", "0: resume"]
+    call.heard()
+    assert call.caller("yes", "yes")[0] == "consent granted"
+
+
+def test_a_yes_over_the_last_words_of_the_question_is_the_answer() -> None:
+    """People answer before it is quite put."""
+    call = Conversation()
+    acts = call.caller("yes", "yes", heard=f"{NOTICE} Is", unheard="that all right?")
+    assert acts[2] == "consent granted"
 
 
 def test_who_does_not_ask_gets_no_consent() -> None:
@@ -95,63 +113,63 @@ def test_a_reply_of_too_many_steps_is_ended_with_the_apology() -> None:
         assert acts == ([f"1: say {APOLOGY}"] if last else [f"1.{step + 1}: think"])
 
 
-# -- rule 8: an interruption without words ---------------------------------------------------------
+# -- rule 11: a long noise without words -----------------------------------------------------------
 
 
-def test_after_a_cough_the_agent_goes_on_where_it_was_heard_last() -> None:
+def test_after_a_long_noise_the_agent_goes_on_where_it_was_heard_last() -> None:
     """What was heard is no message but the beginning of the answer; in the end it is one."""
     call = consented()
     call.settle(1, "We open at nine. We close at five.")
-    assert call.caller("", heard="We open at nine.")[-1] == "2.0: think after 'We open at nine.'"
+    assert call.noise("We open at nine.")[-1] == "2.0: think after 'We open at nine.'"
     assert call.prompt() == [ASSISTANT, "user: yes"]
     call.settle(2, "We close at five.")
     call.heard()
     assert call.history()[-1] == "assistant: We open at nine. We close at five."
 
 
-def test_a_cough_after_a_cough_goes_on_after_both() -> None:
-    """Regression: the second time only the part since the first cough counted as heard."""
+def test_a_noise_after_a_noise_goes_on_after_both() -> None:
+    """Regression: the second time only the part since the first noise counted as heard."""
     call = consented()
-    call.caller("", heard="We open at nine.")
-    assert call.caller("", heard="We close")[-1] == "3.0: think after 'We open at nine. We close'"
+    call.noise("We open at nine.")
+    assert call.noise("We close")[-1] == "3.0: think after 'We open at nine. We close'"
     assert call.prompt() == [ASSISTANT, "user: yes"]
     assert call.caller("stop")[-1] == "4.0: think"
     assert call.prompt()[2:] == ["assistant: We open at nine. We close", "user: stop"]
 
 
-def test_a_cough_when_all_was_heard_is_no_failure() -> None:
+def test_a_noise_when_all_was_heard_is_no_failure() -> None:
     """Regression: the model had nothing to add, and the caller heard an apology for it."""
     call = consented()
     call.settle(1, "We open at nine.")
-    call.caller("", heard="We open at nine.")
+    call.noise("We open at nine.")
     assert call.settle(2) == []
     assert call.heard() == []
     assert call.history()[-1] == "assistant: We open at nine."
 
 
-def test_a_cough_does_not_excuse_a_later_step() -> None:
+def test_a_noise_does_not_excuse_a_later_step() -> None:
     """After a tool the model has to say something."""
     call = consented()
-    call.caller("", heard="One moment.")
+    call.noise("One moment.")
     call.settle(2, "", tool())
     call.answer(2, tool())
     assert call.settle(2) == [f"2: say {APOLOGY}"]
 
 
-def test_a_cough_after_a_tool_lets_the_model_go_on_with_the_result() -> None:
+def test_a_noise_after_a_tool_lets_the_model_go_on_with_the_result() -> None:
     """Nothing of the next step was heard: it is simply asked again."""
     call = consented()
     call.settle(1, "One moment.", tool())
     call.answer(1, tool(), "ok")
-    assert call.caller("", heard="One moment.")[-1] == "2.0: think"
+    assert call.noise("One moment.")[-1] == "2.0: think"
     assert call.prompt()[-1] == "tool call_1: ok"
 
 
 @pytest.mark.parametrize("heard", ["", "Hello, this"])
-def test_a_cough_into_the_greeting_lets_it_be_said_again(heard: str) -> None:
+def test_a_noise_into_the_greeting_lets_it_be_said_again(heard: str) -> None:
     """Regression for `heard=""`: the greeting, with its notice and its question, never came."""
     call = Conversation()
-    assert call.caller("", heard=heard)[-1] == f"1: say {GREETING}"
+    assert call.noise(heard)[-1] == f"1: say {GREETING}"
     assert call.machine.awaits_playout
     call.heard()
     assert call.history() == [ASSISTANT]

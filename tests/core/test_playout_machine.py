@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from typing_extensions import override
 
-from trunkline.core.playout import Cue, Playout, PlayoutPolicy
+from trunkline.core.playout import Playout, PlayoutPolicy
 from trunkline.types import FRAME_S, FRAME_SAMPLES, Mono, SpokenWord
 
 POLICY = PlayoutPolicy(lead_s=0.12, synthesis_s=0.1, marks_grace_s=2.0)
@@ -25,7 +25,11 @@ class AnyVoice(RuleBasedStateMachine):
         self.waiting: deque[int] = deque()  # phrases whose audio is not complete
         self.words: list[SpokenWord] = []  # of the first of those, so far
         self.samples = 0  # of the first of those, so far
-        self.outbox: deque[str | None] = deque()  # frames (None) and marks, to be sent
+        self.audio: dict[int, int] = {}  # samples of each phrase of this reply
+        self.position: dict[int, int] = {}  # where each of them is sent from next
+        self.spoken: dict[int, list[SpokenWord]] = {}  # the words of each
+        self.proved: dict[int, int] = {}  # characters of each that were heard
+        self.held = False
         self.out: deque[tuple[float, str]] = deque()  # marks at the carrier and when they are due
         self.old: list[str] = []  # marks of older epochs
 
@@ -53,23 +57,13 @@ class AnyVoice(RuleBasedStateMachine):
                 start = text.index(word[0], start)
                 at = self.samples + len(new) * frames * FRAME_SAMPLES // 5
                 new.append(SpokenWord(start, start + len(word[0]), at))
-        cues = self.playout.queue(phrase, frames * FRAME_SAMPLES, new, complete=complete)
-        self.put(frames, cues)
+        self.playout.queue(phrase, frames * FRAME_SAMPLES, new, complete=complete)
+        self.samples += frames * FRAME_SAMPLES
+        self.audio[phrase] = self.samples
         self.words += new
+        self.spoken[phrase] = self.words.copy()
         if complete:
             self.next_phrase()
-
-    def put(self, frames: int, cues: object) -> None:
-        """Frames and marks in the order in which they are to be sent, as the shell does it."""
-        assert isinstance(cues, list)
-        rest: deque[Cue] = deque(cues)
-        for _ in range(frames):
-            while rest and rest[0].after <= self.samples:
-                self.outbox.append(rest.popleft().name)
-            self.outbox.append(None)
-            self.samples += FRAME_SAMPLES
-        assert all(cue.after <= self.samples for cue in rest), "a mark behind the end of the audio"
-        self.outbox += [cue.name for cue in rest]
 
     @precondition(lambda self: self.waiting)
     @rule()
@@ -98,28 +92,35 @@ class AnyVoice(RuleBasedStateMachine):
             assert abs(after - before) < 1e-9
         assert after >= before - POLICY.synthesis_s - 1e-9
 
+    def unsent(self) -> int:
+        """Frames that are here and were not sent."""
+        samples = sum(n - self.position.get(phrase, 0) for phrase, n in self.audio.items())
+        return samples // FRAME_SAMPLES
+
     @rule()
     def tick(self) -> None:
-        """The pacer sends what is due."""
-        frames = self.outbox.count(None)
+        """The pacer sends what is due: the frames of each phrase in order, none twice."""
+        frames = self.unsent()
         due = self.playout.due(Mono(self.now))
         assert 0 <= due <= frames
+        assert not due or not self.held
         for _ in range(due):
             self.send_marks()
-            assert self.outbox.popleft() is None
-            start = self.playout.sent(Mono(self.now))
-            assert start >= self.play_end or abs(start - self.play_end) < 1e-9
-            assert start >= self.now
-            self.play_end = start + FRAME_S
+            frame = self.playout.send(Mono(self.now))
+            assert frame.at == self.position.get(frame.phrase, 0)
+            assert all(self.position.get(n, 0) == self.audio.get(n, 0) for n in range(frame.phrase))
+            self.position[frame.phrase] = frame.at + FRAME_SAMPLES
+            assert frame.when >= self.play_end or abs(frame.when - self.play_end) < 1e-9
+            assert frame.when >= self.now
+            self.play_end = frame.when + FRAME_S
         self.send_marks()
         assert self.play_end <= self.now + POLICY.lead_s + FRAME_S
-        assert due == frames or self.play_end >= self.now + POLICY.lead_s - 1e-6
+        full = self.play_end >= self.now + POLICY.lead_s - 1e-6
+        assert self.held or due == frames or full
 
     def send_marks(self) -> None:
-        """The marks at the head of the queue go to the carrier."""
-        while self.outbox and (name := self.outbox[0]) is not None:
-            self.out.append((self.play_end, name))
-            self.outbox.popleft()
+        """The marks behind what was sent go to the carrier."""
+        self.out += [(self.play_end, name) for name in self.playout.reached()]
 
     @precondition(lambda self: self.out)
     @rule(lost=st.booleans())
@@ -131,11 +132,15 @@ class AnyVoice(RuleBasedStateMachine):
             heard = self.playout.heard()
             assert self.playout.mark(name)
             assert self.playout.heard().startswith(heard)
+            _, phrase, chars = map(int, name.split("."))
+            self.proved |= {n: len(self.texts[n]) for n in self.texts if n < phrase}
+            chars = min(chars, len(self.texts[phrase]))
+            self.proved[phrase] = max(self.proved.get(phrase, 0), chars)
 
     @precondition(lambda self: self.old)
     @rule(data=st.data())
     def old_mark(self, data: st.DataObject) -> None:
-        """A mark of a time before a `clear` proves nothing."""
+        """A mark of a time before a `hold` or `clear`, or of an older reply, proves nothing."""
         heard = self.playout.heard()
         assert not self.playout.mark(data.draw(st.sampled_from(self.old)))
         assert self.playout.heard() == heard
@@ -143,15 +148,45 @@ class AnyVoice(RuleBasedStateMachine):
     # -- the ends of a reply -------------------------------------------------------------------
 
     @rule()
+    def hold(self) -> None:
+        """The caller makes a sound: what is at the carrier comes back, by whole words."""
+        heard, held = self.playout.heard(), self.held
+        self.playout.hold(Mono(self.now))
+        assert self.playout.heard() == heard
+        self.held = True
+        if held:
+            return
+        self.empty_carrier()
+        for phrase, samples in self.audio.items():
+            proved = self.proved.get(phrase, 0)
+            if phrase not in self.waiting and proved == len(self.texts[phrase]):
+                self.position[phrase] = samples
+            elif phrase in self.position:
+                words = [word.at for word in self.spoken[phrase] if word.start >= proved]
+                at = min(words[0], self.position[phrase]) if proved else 0
+                self.position[phrase] = at - at % FRAME_SAMPLES
+
+    def empty_carrier(self) -> None:
+        """The carrier returns its pending marks at once."""
+        self.old += [name for _, name in self.out]
+        self.out.clear()
+        self.play_end = self.now
+
+    @rule()
+    def release(self) -> None:
+        """It was nothing."""
+        self.playout.release(Mono(self.now))
+        self.held = False
+
+    @rule()
     def clear(self) -> None:
         """The caller interrupts: the carrier returns all marks at once."""
         heard = self.playout.heard()
         assert self.playout.clear(Mono(self.now)) == heard
-        self.old += [name for _, name in self.out] + [name for name in self.outbox if name]
-        self.out.clear()
-        self.outbox.clear()
+        self.empty_carrier()
         self.waiting.clear()
-        self.words, self.samples, self.play_end = [], 0, self.now
+        self.words, self.samples, self.held = [], 0, False
+        self.audio.clear()
         self.begin_anew()
         assert self.playout.drain_at(Mono(self.now)) == self.now
 
@@ -160,15 +195,21 @@ class AnyVoice(RuleBasedStateMachine):
     def close(self) -> None:
         """All was heard: the next reply begins."""
         assert not self.waiting
-        assert None not in self.outbox
+        assert not self.unsent()
+        assert not self.held
         heard = self.playout.heard()
         assert self.playout.close() == heard
+        self.old += [name for _, name in self.out]  # of a phrase without audio, or much too late
+        self.out.clear()
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Nothing of the reply before counts."""
         assert all(self.playout.stale(number) for number in self.texts)
         self.texts.clear()
+        self.audio.clear()
+        self.position.clear()
+        self.proved.clear()
         assert self.playout.heard() == ""
         assert self.playout.drained(Mono(self.now))
 
@@ -186,16 +227,17 @@ class AnyVoice(RuleBasedStateMachine):
     @invariant()
     def silence_is_heard_when_all_is_played(self) -> None:
         """Never before the audio that is here ends."""
-        queued_s = self.outbox.count(None) * FRAME_S
+        queued_s = self.unsent() * FRAME_S
         drain = self.playout.drain_at(Mono(self.now))
         assert drain >= max(self.play_end, self.now) + queued_s - 1e-9
 
     @override
     def teardown(self) -> None:
         """Once all is synthesised and sent, the reply ends: by its marks, or by the clock."""
+        self.release()
         while self.waiting:
             self.synthesise(1, 0, complete=True)
-        while None in self.outbox:
+        while self.unsent():
             self.now += FRAME_S
             self.tick()
         self.tick()

@@ -1,10 +1,12 @@
-"""A call that broke off goes on elsewhere (rule 9)."""
+"""A call that broke off goes on elsewhere (rule 13)."""
 
-from tests.core.calls import GREETING, NOTICE, POLICY, QUESTION, Conversation, persona, tool
-from trunkline.core.call import AllHeard, Begin, Call, RunTool, Think
-from trunkline.core.history import tool_key
-from trunkline.core.resumption import BrokenReply, Resumption
-from trunkline.types import CallId, Message, ToolCall
+from tests.core.calls import GREETING, NOTICE, POLICY, QUESTION, Conversation, persona, told, tool
+from trunkline.core.call import Call
+from trunkline.core.call_words import AllHeard, Begin, RunTool, Think
+from trunkline.core.deeds import deed_key
+from trunkline.core.reply import GOODBYE
+from trunkline.core.resumption import BrokenReply, Resumption, with_greeting
+from trunkline.types import CallId, Message, Mono, ToolCall
 
 LINE = persona().resume_line
 AGAIN = persona().say_again
@@ -102,13 +104,13 @@ def test_a_caller_whose_turn_it_was_is_asked_to_say_it_again() -> None:
 
 def test_a_goodbye_that_was_heard_ends_the_call() -> None:
     """There is nothing to go on with."""
-    said = saying("Goodbye.", heard="Goodbye.", complete=True, closing=True)
+    said = saying("Goodbye.", heard="Goodbye.", complete=True, closing=GOODBYE)
     assert Resumed(said, HELLO, ASKED).begun == ["hang up: the agent said goodbye"]
 
 
 def test_a_goodbye_that_was_not_heard_is_said_before_the_end() -> None:
     """Nobody is hung up on without a word."""
-    call = Resumed(saying("Goodbye.", complete=True, closing=True), HELLO, ASKED)
+    call = Resumed(saying("Goodbye.", complete=True, closing=GOODBYE), HELLO, ASKED)
     assert call.begun == [f"1: say {LINE} Goodbye."]
     assert call.feed(AllHeard()) == ["hang up: the agent said goodbye"]
 
@@ -119,7 +121,7 @@ def test_a_tool_without_an_answer_runs_again_under_the_key_of_the_first_call() -
     call = Resumed(BrokenReply((said,), "One moment.", 0, (BOOK,)), HELLO, ASKED)
     assert call.begun == [f"1: say {LINE}", f"1.0: run book({BOOK.arguments})"]
     (run,) = (act for act in call.acts if isinstance(act, RunTool))
-    assert run.key == tool_key(CallId("c0"), 1, 0, BOOK)
+    assert run.key == deed_key(CallId("c0"), 1, 0, BOOK)
     assert call.answer(1, BOOK, "booked") == ["1.1: think"]
     assert call.prompt()[-2:] == ["assistant: One moment. [book call_1]", "tool call_1: booked"]
 
@@ -141,11 +143,56 @@ def test_a_tool_that_has_answered_does_not_run_again() -> None:
 
 
 def test_an_interruption_keeps_what_was_heard_before_and_after_the_break() -> None:
-    """The history is what the caller heard, the line that resumed the call included."""
+    """The history is what the caller heard, without the line that resumed the call."""
     call = Resumed(saying(ANSWER, heard="We open at nine."), HELLO, ASKED)
-    assert call.onset(f"{LINE} We close") == [f"1: stop at {f'{LINE} We close'!r}"]
-    assert call.history()[-1] == f"assistant: We open at nine. {LINE} We close"
-    assert call.said("thanks") == ["2.0: think"]
+    heard = f"{LINE} We close"
+    assert call.onset(heard, "at five.") == ["1: hold"]
+    assert call.said("thanks a lot") == [f"1: stop at {heard!r}", "2.0: think"]
+    assert call.prompt()[-2:] == ["assistant: We open at nine. We close", "user: thanks a lot"]
+
+
+def test_a_cough_lets_the_rest_go_on() -> None:
+    """And what the model adds meanwhile waits for it."""
+    call = Resumed(saying(ANSWER, heard="We open at nine."), HELLO, ASKED)
+    assert call.onset(LINE, "We close at five.") == ["1: hold"]
+    assert call.settle(1) == []
+    assert call.said("") == ["1: resume"]
+    assert call.heard() == []
+    assert call.history()[-1] == f"assistant: {ANSWER}"
+
+
+def test_a_yes_to_the_line_that_resumes_the_call_is_no_consent() -> None:
+    """However long the line is: the question was not heard."""
+    call = Resumed(saying(GREETING, complete=True), turn=0, consent="asked")
+    call.onset(f"{LINE} Hello,")
+    assert "consent refused" in call.said("yes please do that", "yes")
+
+
+def test_a_greeting_that_was_lost_is_said_and_asks_for_consent() -> None:
+    """The worker died before anything of it was on disk."""
+    broken = with_greeting(Resumption(CallId("c0")), GREETING)
+    call = Call.resume(broken, persona(), POLICY)
+    assert [told(act) for act in call.feed(Begin(), Mono(0))] == [
+        f"0: say {LINE} {GREETING}",
+        "consent asked",
+    ]
+
+
+def test_of_a_greeting_that_another_persona_began_all_is_said() -> None:
+    """A worker that was renewed meanwhile may greet in other words."""
+    begun = Resumption(CallId("c0"), reply=saying(GREETING, heard=NOTICE))
+    resumed = with_greeting(begun, "Good  morning.").reply
+    assert resumed is not None
+    assert resumed.rest == "Good morning."
+    kept = with_greeting(begun, GREETING).reply
+    assert kept is not None
+    assert kept.rest == QUESTION
+
+
+def test_a_conversation_without_words_goes_on_with_the_callers() -> None:
+    """Nothing is known of it, not even the greeting."""
+    call = Resumed(None, turn=1)
+    assert call.begun == [f"2: say {LINE} {AGAIN}"]
 
 
 def test_a_new_answer_may_call_the_same_tool() -> None:

@@ -1,13 +1,24 @@
 """When the caller speaks and when the caller has finished."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.core.turns import EndOfSpeech, Onset, TurnPolicy, Turns, Window
+from trunkline.core.turns import (
+    EndOfSpeech,
+    Hint,
+    Lasts,
+    LikelyOver,
+    Onset,
+    Told,
+    TurnPolicy,
+    Turns,
+    Window,
+)
 from trunkline.types import SAMPLE_RATE, Mono, Sample
 
 WINDOW = 256
@@ -16,21 +27,35 @@ POLICY = TurnPolicy(
     stay_probability=0.35,
     onset_windows=3,
     hangover_s=5 * WINDOW / SAMPLE_RATE,
+    hangover_open_s=8 * WINDOW / SAMPLE_RATE,
     utterance_max_s=20 * WINDOW / SAMPLE_RATE,
+    backchannel_max_s=9 * WINDOW / SAMPLE_RATE,
+    settle_s=2 * WINDOW / SAMPLE_RATE,
+    stable_s=3 * WINDOW / SAMPLE_RATE,
 )
+HINTS = {"?": Hint(open=True), "!": Hint(open=False)}
 LEVELS = {"#": 0.9, "+": 0.5, "~": 0.4, "-": 0.35, "_": 0.34, ".": 0.0}
 
 
 def hear(windows: str, turns: Turns | None = None) -> list[tuple[str, float]]:
-    """What comes of *windows*, one character each; positions in windows."""
+    """What comes of *windows*, one character each, and hints; positions in windows."""
     machine = turns or Turns(POLICY)
     found: list[tuple[str, float]] = []
-    for i, level in enumerate(windows):
+    i = -1
+    for level in windows:
+        if level in HINTS:
+            assert not machine.feed(HINTS[level], Mono(0.0))
+            continue
+        i += 1
         window = Window(LEVELS[level], Sample(i * WINDOW), Sample((i + 1) * WINDOW))
         for fact in machine.feed(window, Mono(0.0)):
             match fact:
                 case Onset(at):
                     found.append(("onset", at / WINDOW))
+                case Lasts(at):
+                    found.append(("lasts", at / WINDOW))
+                case LikelyOver(at):
+                    found.append(("likely", i + 1))
                 case EndOfSpeech(at, known_at):
                     found += [("end", at / WINDOW), ("known", known_at / WINDOW)]
     return found
@@ -50,15 +75,40 @@ def hear(windows: str, turns: Turns | None = None) -> list[tuple[str, float]]:
         ("###____#....", [("onset", 0)]),  # a pause inside a sentence
         ("###----.....", [("onset", 0), ("end", 7), ("known", 12)]),
         ("###_____", [("onset", 0), ("end", 3), ("known", 8)]),
-        ("#" * 20, [("onset", 0), ("end", 20), ("known", 20)]),
-        ("#" * 22, [("onset", 0), ("end", 20), ("known", 20)]),
-        ("#" * 23, [("onset", 0), ("end", 20), ("known", 20), ("onset", 20)]),
+        ("###?.......", [("onset", 0)]),  # half a sentence
+        ("###?........", [("onset", 0), ("end", 3), ("known", 11)]),
+        ("###?..!...", [("onset", 0), ("end", 3), ("known", 8)]),  # the words go on
+        ("###..?......", [("onset", 0), ("end", 3), ("known", 11)]),
+        ("###?......!.", [("onset", 0), ("end", 3), ("known", 10)]),
+        (  # a hint that comes too late is none for the next utterance
+            "###.....?###.....",
+            [("onset", 0), ("end", 3), ("known", 8), ("onset", 8), ("end", 11), ("known", 16)],
+        ),
+        ("###!#.", [("onset", 0)]),
+        ("###!#..", [("onset", 0), ("likely", 6)]),  # two silent, three since the words
+        ("###!#..!#.!....", [("onset", 0), ("likely", 6), ("end", 7), ("known", 12)]),  # once
+        ("###.!....", [("onset", 0), ("likely", 7), ("end", 3), ("known", 8)]),
+        ("###..!....", [("onset", 0), ("end", 3), ("known", 8)]),  # its end came first
+        ("###?#....", [("onset", 0)]),  # open
+        ("#!##.....", [("onset", 0), ("end", 3), ("known", 8)]),  # words of before
+        ("#########", [("onset", 0)]),
+        ("#########....#", [("onset", 0), ("lasts", 14)]),  # silence may still end it
+        ("##########", [("onset", 0), ("lasts", 10)]),
+        ("#" * 20, [("onset", 0), ("lasts", 10), ("end", 20), ("known", 20)]),
+        ("#" * 22, [("onset", 0), ("lasts", 10), ("end", 20), ("known", 20)]),
+        ("#" * 23, [("onset", 0), ("lasts", 10), ("end", 20), ("known", 20), ("onset", 20)]),
         ("###.....##.###", [("onset", 0), ("end", 3), ("known", 8), ("onset", 11)]),
     ],
 )
 def test_onsets_and_ends(windows: str, found: list[tuple[str, float]]) -> None:
     """Hysteresis, hangover and the bound of an utterance, to the window."""
     assert hear(windows) == found
+
+
+def test_who_does_not_speculate_is_told_nothing_before_the_end() -> None:
+    """The switch."""
+    turns = Turns(replace(POLICY, speculate=False))
+    assert hear("###!#.....", turns) == [("onset", 0), ("end", 4), ("known", 9)]
 
 
 def test_it_knows_whether_somebody_speaks_and_waits_for_no_clock() -> None:
@@ -76,14 +126,15 @@ def test_utterances_alternate_and_are_bounded(
 ) -> None:
     """Onset, end, onset ...: in order, none longer than the bound and the window that shows it."""
     turns, at = Turns(POLICY), 0
-    facts: list[Onset | EndOfSpeech] = []
+    facts: list[Told] = []
     for probability, length in zip(probabilities, lengths, strict=False):
         fresh = turns.feed(Window(probability, Sample(at), Sample(at + length)), Mono(0.0))
         at += length
         assert len(fresh) <= 1
         facts += fresh
-        assert turns.speaking == bool(facts and isinstance(facts[-1], Onset))
-    for before, after in pairwise(facts):
+        assert turns.speaking == bool(facts and not isinstance(facts[-1], EndOfSpeech))
+    changes = [fact for fact in facts if isinstance(fact, Onset | EndOfSpeech)]
+    for before, after in pairwise(changes):
         match before, after:
             case Onset(began), EndOfSpeech(ended, known_at):
                 assert began < ended <= known_at <= at

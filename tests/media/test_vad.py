@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from trunkline.core.turns import Window
 from trunkline.errors import InputError
 from trunkline.media import g711, wav
 from trunkline.media.vad import (
@@ -13,7 +14,6 @@ from trunkline.media.vad import (
     WINDOW_SAMPLES,
     VadPool,
     VadStream,
-    Window,
     model_path,
 )
 

@@ -172,7 +172,8 @@ def test_the_transcript_for_people() -> None:
         "# Call call-1\n\n- Agent: receptionist\n- Carrier: wav\n\n"
         "**00:00.1 Agent:** Hello, you speak to an AI.\n\n"
         "**00:03.7 Caller:** when do you open\n\n"
-        "**00:06.0 Agent:** We open at nine. _(interrupted; not heard: We close at five.)_\n"
+        "**00:06.0 Agent (llm-a, then llm-b):** We open at nine. "
+        "_(interrupted; not heard: We close at five.)_\n"
     )
 
 

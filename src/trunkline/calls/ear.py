@@ -30,6 +30,11 @@ class Utterance:
         self._closed = False
         self._on_close: list[Callable[[], None]] = []
 
+    @property
+    def closed(self) -> bool:
+        """Whether the caller has finished."""
+        return self._closed
+
     def append(self, frame: AudioFrame) -> None:
         """More audio; beyond the bound it is not kept."""
         if len(self._frames) < UTTERANCE_FRAMES_MAX:

@@ -6,6 +6,7 @@ time, so no word that the caller said is lost.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from trunkline.calls.ear import Utterance
 from trunkline.calls.steps import Desk, SttStage, attempt
@@ -17,8 +18,13 @@ FINAL_DEADLINE_S = 1.5
 """From the end of speech, or from the start of a replay, to the final transcript."""
 
 
-async def listen(desk: Desk, utterance: Utterance, where: Where) -> Transcript:
-    """The final transcript of *utterance*; empty if no recogniser of the route gave one."""
+async def listen(
+    desk: Desk, utterance: Utterance, where: Where, interim: Callable[[str], None]
+) -> Transcript:
+    """The final transcript of *utterance*; empty if no recogniser of the route gave one.
+
+    *interim* gets the text so far, as often as the recogniser says one.
+    """
     failed: tuple[SttStage, Fault] | None = None
     for number, stage in enumerate(desk.order(STT)):
         here = attempt(where, number)
@@ -27,7 +33,7 @@ async def listen(desk: Desk, utterance: Utterance, where: Where) -> Transcript:
         if failed is not None:
             desk.failover(here, failed[0].endpoint, stage.endpoint, failed[1], kind)
         try:
-            final = await _recognise(desk, stage, utterance, context)
+            final = await _recognise(desk, stage, utterance, context, interim)
         except EndpointError as error:
             desk.failed(here, stage.endpoint, error)
             failed = stage, error.fault
@@ -41,7 +47,11 @@ async def listen(desk: Desk, utterance: Utterance, where: Where) -> Transcript:
 
 
 async def _recognise(
-    desk: Desk, stage: SttStage, utterance: Utterance, context: Context
+    desk: Desk,
+    stage: SttStage,
+    utterance: Utterance,
+    context: Context,
+    interim: Callable[[str], None],
 ) -> Transcript:
     name = stage.endpoint.name
     try:
@@ -52,6 +62,7 @@ async def _recognise(
                     _note(desk, transcript, context.where, stage)
                     if transcript.final:
                         return transcript
+                    interim(transcript.text)
     except TimeoutError:
         late = "no final transcript after the end of speech"
         raise EndpointError(name, Fault.SILENT, late, deadline_s=FINAL_DEADLINE_S) from None

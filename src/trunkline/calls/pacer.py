@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from trunkline.media.vad import Window
+from trunkline.core.turns import Window
 from trunkline.types import FRAME_S, Mono
 
 LATE_TICKS = 250
@@ -27,6 +27,10 @@ class Paced(Protocol):
 
     def tick(self, now: Mono) -> None:
         """20 ms have passed."""
+        ...
+
+    def broke(self, error: Exception) -> None:
+        """One of the two raised: the call is paced no more and has to end."""
         ...
 
 
@@ -94,9 +98,14 @@ class Pacer:
                 self._tick(now)
 
     def _tick(self, now: Mono) -> None:
+        windows: dict[Listener, list[Window]] = {}
         for stream, window in self._vad.tick():
-            call = self._calls.get(stream)
-            if call is not None:
-                call.hear(window, now)
-        for call in list(self._calls.values()):
-            call.tick(now)
+            windows.setdefault(stream, []).append(window)
+        for stream, call in list(self._calls.items()):
+            try:
+                for window in windows.get(stream, ()):
+                    call.hear(window, now)
+                call.tick(now)
+            except Exception as error:  # noqa: BLE001  # one call's bug must not stop all clocks
+                self.leave(stream)
+                call.broke(error)

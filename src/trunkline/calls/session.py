@@ -5,9 +5,8 @@ and from the voice to the carrier, in the pacer's tick.
 """
 
 import asyncio
-import json
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trunkline.calls.ear import Ear, Utterance
 from trunkline.calls.listen import listen
@@ -15,23 +14,32 @@ from trunkline.calls.pacer import Pacer
 from trunkline.calls.speak import Speaker
 from trunkline.calls.steps import Desk
 from trunkline.calls.think import Thinker
+from trunkline.calls.tools import run_tool
 from trunkline.calls.voice import Voice
 from trunkline.contracts import Carrier, Digit, MarkPlayed, Media, Started, Stopped, Toolbox
-from trunkline.core import call as words
+from trunkline.core import call_words as words
 from trunkline.core.attempt_words import AttemptPolicy, Settle
-from trunkline.core.call import Call, CallPolicy
-from trunkline.core.phrases import Phrases
+from trunkline.core.backchannels import agreed
+from trunkline.core.call import Call
+from trunkline.core.call_words import CallPolicy
+from trunkline.core.endpointing import is_open
 from trunkline.core.playout import Playout, PlayoutPolicy
-from trunkline.core.turns import EndOfSpeech, Onset, TurnPolicy, Turns, Window
-from trunkline.errors import TrunklineError
-from trunkline.media import vad
+from trunkline.core.resumption import with_greeting
+from trunkline.core.turns import (
+    EndOfSpeech,
+    Hint,
+    Lasts,
+    LikelyOver,
+    Onset,
+    TurnPolicy,
+    Turns,
+    Window,
+)
 from trunkline.records.answers import answer_of
-from trunkline.records.consent import carried_over, judge
+from trunkline.records.consent import answered
 from trunkline.records.resume import BrokenCall, resumed
-from trunkline.types import CallId, DataClass, Mono, Persona, Prompt, Sample, ToolResult, Where
+from trunkline.types import CallId, DataClass, Mono, Persona, Prompt, Sample, Where
 
-TOOL_S = 15.0
-"""A tool that takes longer has lost the caller's patience; its outcome is then unknown."""
 FACTS_MAX = 256
 """Facts that may wait. A call that falls further behind than this is lost anyway."""
 
@@ -76,11 +84,11 @@ class CallSession:
         self._persona, self._toolbox, self._policies = persona, toolbox, policies
         self._pacer = pacer
         self._broken = broken
-        self._machine = (
-            Call(call, persona, policies.call)
-            if broken is None
-            else Call.resume(broken.resumption, persona, policies.call)
-        )
+        self._machine = Call(call, persona, policies.call)
+        if broken is not None:
+            whole = with_greeting(broken.resumption, persona.greeting)
+            self._machine = Call.resume(whole, persona, policies.call)
+            self._broken = replace(broken, resumption=whole)
         self._turns = Turns(policies.turns)
         self._playout = Playout(policies.playout)
         self._voice = Voice(carrier, self._playout, self._agent_heard)
@@ -93,7 +101,9 @@ class CallSession:
         self._thinkers: list[Thinker] = []
         self._spoken_by = Where(call)
         self._drain_told = False
+        self._so_far = ""  # the words of the open utterance
         self._recorded = Sample(0)
+        self._bug: Exception | None = None
 
     async def run(self) -> str:
         """From `Started` to the end of the leg; why it ended."""
@@ -102,27 +112,30 @@ class CallSession:
                 self._group = group
                 self._spawn(self._leg())
                 end = await self._converse()
-                reason = end.reason
-                self._note("call.ended", {"reason": reason, "broken": end.lost})
-                await self._carrier.hangup(reason)
+                self._note("call.ended", {"reason": end.reason, "broken": end.lost})
+                await self._carrier.hangup(end.reason)
                 for task in self._tasks | self._reply:
                     task.cancel()
-                return reason
+                return end.reason
         finally:
             self._pacer.leave(self._vad)
 
     # -- the pacer's half: audio and time --------------------------------------------------------
 
-    def hear(self, window: vad.Window, now: Mono) -> None:
+    def hear(self, window: Window, now: Mono) -> None:
         """The caller's next window was judged."""
-        start = Sample(window.end - vad.WINDOW_SAMPLES)
-        for fact in self._turns.feed(Window(window.probability, start, window.end), now):
+        for fact in self._turns.feed(window, now):
             match fact:
                 case Onset(at):
                     utterance = self._ear.open(at)
                     self._note("utterance.started", {}, where=self._said_in(utterance), sample=at)
+                    self._so_far = ""
                     self._spawn(self._listen(utterance))
                     self._put(fact)
+                case LikelyOver():
+                    self._put(words.CallerMaySay(self._so_far))
+                case Lasts():
+                    self._put(words.CallerLasts())
                 case EndOfSpeech(at, known_at):
                     utterance = self._ear.close()
                     data = {"known_at": known_at}
@@ -136,6 +149,11 @@ class CallSession:
         if self._playout.drained(now):
             self._drain_told = True
             self._put(words.AllHeard())
+
+    def broke(self, error: Exception) -> None:
+        """A bug of ours in `hear` or `tick`: end the call; `run` raises it."""
+        self._bug = error
+        self._put(_HungUp("a bug in the call's clock"))
 
     def _caller_heard(self, at: Sample, mulaw: bytes) -> None:
         self._desk.journal.audio("caller", at, mulaw)
@@ -161,7 +179,9 @@ class CallSession:
                     if self._playout.mark(name):
                         self._note("playout.mark", {"name": name})
                 case Digit(digit):
-                    self._note("dtmf", {"digit": digit})
+                    # Never which: it may be a card's. The model's prompt is where it stands.
+                    self._note("keys.pressed", {"count": 1})
+                    self._put(words.CallerPressed(digit))
                 case Started():
                     self._started(event)
                     self._put(words.Begin())
@@ -175,16 +195,11 @@ class CallSession:
         while True:
             fact = await self._next()
             now = self._desk.now()
-            match fact:
-                case _HungUp():
-                    return fact
-                case Onset(at):
-                    fact = words.CallerOnset(at, self._playout.heard())
-                case words.AllHeard() if self._machine.awaits_playout:
-                    self._reply_over(self._playout.close(), interrupted=False)
-                case _:
-                    pass
-            acts = self._machine.feed(fact, now)
+            if isinstance(fact, _HungUp):
+                if self._bug is not None:
+                    raise self._bug
+                return fact
+            acts = self._machine.feed(self._as_heard(fact), now)
             if self._broken is not None and isinstance(fact, words.Begin):
                 self._resumed(self._broken, acts)
             for act in acts:
@@ -193,6 +208,17 @@ class CallSession:
                 self._perform(act, now)
             if self._machine.awaits_playout and self._speaker is not None:
                 self._speaker.finish()  # no model and no tool is at work: nothing will be added
+
+    def _as_heard(self, fact: words.Fact | Onset) -> words.Fact:
+        """*fact* with what the caller has heard until now."""
+        match fact:
+            case Onset(at):
+                return words.CallerOnset(at, self._playout.heard(), self._playout.unheard())
+            case words.CallerPressed(key):
+                return words.CallerPressed(key, self._playout.heard())
+            case words.AllHeard() if self._machine.awaits_playout:
+                self._reply_over(self._voice.close(), interrupted=False)
+        return fact
 
     async def _next(self) -> _Fact:
         try:
@@ -209,13 +235,24 @@ class CallSession:
 
     # -- acts ----------------------------------------------------------------------------------
 
-    def _perform(self, act: words.Act, now: Mono) -> None:
+    def _perform(self, act: words.Act, now: Mono) -> None:  # noqa: C901  # an act each
         match act:
-            case words.SayLine(turn, text):
-                self._say_line(self._mouth(turn), text)
+            case words.SayLine(turn, text, line):
+                self._mouth(turn, line).say_line(text)
             case words.Think():
-                self._think(act)
+                self._think(act, now)
+            case words.ConfirmGuess():
+                self._go_on("speculation.confirmed", now)
+            case words.DropGuess():
+                self._note("speculation.wasted", {}, where=self._spoken_by)
+                self._stop_reply("", now)
+            case words.HoldReply():
+                self._voice.hold(now)
+                self._note("reply.held", {}, where=self._spoken_by)
+            case words.ResumeReply():
+                self._go_on("reply.resumed", now)
             case words.StopReply(_, heard):
+                self._note("barge_in", {})
                 self._stop_reply(heard, now)
             case words.RunTool():
                 self._spawn(self._run_tool(act))
@@ -224,24 +261,28 @@ class CallSession:
             case words.HangUp():
                 raise AssertionError("handled by _converse")
 
-    def _mouth(self, turn: int) -> Speaker:
+    def _mouth(self, turn: int, line: str = "") -> Speaker:
         """The speaker of the reply of *turn*, begun if this is its first sentence."""
         if self._speaker is None:
             where = Where(self._id, turn)
             self._spoken_by, self._drain_told = where, False
-            self._note("reply.started", {"turn": turn}, where=where)
+            begins = {"turn": turn} | ({"line": line} if line else {})
+            self._note("reply.started", begins, where=where)
             self._speaker = Speaker(self._desk, self._voice, where)
             self._in_reply(self._speaker.run())
         return self._speaker
 
-    def _say_line(self, speaker: Speaker, text: str) -> None:
-        phrases = Phrases()
-        for sentence in [*phrases.feed(text), phrases.end()]:
-            if sentence is not None:
-                speaker.say(sentence, "")
+    def _go_on(self, why: str, now: Mono) -> None:
+        """The voice is held no longer."""
+        self._drain_told = False  # an end that was told while it was held was not taken
+        self._voice.release(now)
+        self._note(why, {}, where=self._spoken_by)
 
-    def _think(self, act: words.Think) -> None:
+    def _think(self, act: words.Think, now: Mono) -> None:
         speaker = self._mouth(act.turn)
+        if act.guess:
+            self._voice.hold(now)
+            self._note("speculation.started", {}, where=self._spoken_by)
         policy = self._policies.attempts
         thinker = Thinker(self._desk, policy, self._voice, speaker, self._playout.drain_at)
         self._thinkers.append(thinker)
@@ -264,7 +305,6 @@ class CallSession:
         )
 
     def _stop_reply(self, heard: str, now: Mono) -> None:
-        self._note("barge_in", {})
         for task in self._reply:
             task.cancel()
         self._voice.clear(now)
@@ -289,34 +329,34 @@ class CallSession:
         call = act.call
         intent = {"key": act.key, "id": call.id, "name": call.name, "arguments": call.arguments}
         self._note("tool.intent", intent, where=where, data_class=DataClass.TOOL)
-        try:
-            await self._desk.journal.commit()  # no intent on disk, no tool
-            async with asyncio.timeout(TOOL_S):
-                result = await self._toolbox.run(call, act.key)
-        except TimeoutError:
-            late = f"no answer within {TOOL_S:g} s; whether it took effect is not known"
-            result = ToolResult(json.dumps({"error": late}))
-        except TrunklineError as error:  # the model is told; the caller is still there
-            result = ToolResult(json.dumps({"error": str(error)}))
+        result = await run_tool(self._desk.journal, self._toolbox, call, act.key)
         done = {"key": act.key, "content": result.content, "then": result.then}
         self._note("tool.done", done, where=where, data_class=DataClass.TOOL)
         self._put(words.ToolAnswered(act.turn, call, result))
 
     async def _listen(self, utterance: Utterance) -> None:
-        final = await listen(self._desk, utterance, self._said_in(utterance))
+        asked = next((m.content for m in self._machine.history[::-1] if m.role == "assistant"), "")
+        before = ""
+
+        def interim(text: str) -> None:
+            nonlocal before
+            # What comes of the first syllables is guesswork: a "mm-hm" must not look like words.
+            self._put(words.CallerWords(agreed(before, text)))
+            before = text
+            if not utterance.closed:
+                self._so_far = text
+                hint = Hint(is_open(text, self._persona.language, asked))
+                self._turns.feed(hint, self._desk.now())
+
+        final = await listen(self._desk, utterance, self._said_in(utterance), interim)
         self._put(words.CallerSaid(final.text, answer_of(final.text)))
 
     def _consent(self, state: words.Consent, text: str) -> None:
         if state == "asked":
             self._note("consent.asked", {"text": text})
             return
-        verdict = judge(self._persona.greeting, text)
-        for type_, data in verdict.events:
-            if state == "granted" or type_ != "consent.granted":
-                self._note(type_, data, data_class=DataClass.TRANSCRIPT)
-        if state == "refused" and verdict.answer != "no":
-            rule = "a yes counts only if the question was heard, an unclear answer never"
-            self._note("consent.refused", {"rule": rule})
+        for type_, data in answered(self._persona.greeting, text, granted=state == "granted"):
+            self._note(type_, data, data_class=DataClass.TRANSCRIPT)
 
     def _said_in(self, utterance: Utterance) -> Where:
         """The greeting is turn 0; an utterance belongs to the turn that it normally begins."""
@@ -325,21 +365,16 @@ class CallSession:
     # -- inside --------------------------------------------------------------------------------
 
     def _started(self, event: Started) -> None:
-        data = {
-            "carrier": event.stream,
-            "carrier_call": event.carrier_call,
-            "agent": self._persona.name,
-        }
-        self._note("call.started", {**data, "language": self._persona.language})
+        who = {"agent": self._persona.name, "language": self._persona.language}
+        carrier = {"carrier": event.stream, "carrier_call": event.carrier_call}
+        self._note("call.started", carrier | who)
 
     def _resumed(self, broken: BrokenCall, acts: Sequence[words.Act]) -> None:
-        """Journal all that the next worker would need, should this one die too."""
+        """Journal what the next worker needs, should this one die too."""
         line = " ".join(self._persona.resume_line.split())
         says = next((act.text for act in acts if isinstance(act, words.SayLine)), "")
-        self._note("call.resumed", resumed(broken, line, says), data_class=DataClass.TRANSCRIPT)
-        record = broken.consent
-        for type_, data in carried_over(record.state, record.question, record.answer, record.rule):
-            self._note(type_, data, data_class=DataClass.TRANSCRIPT)
+        for type_, data, data_class in resumed(broken, line, says):
+            self._note(type_, data, data_class=data_class)
 
     def _in_reply(self, work: Coroutine[None, None, None]) -> None:
         """Run *work* until it is done or the caller interrupts."""
@@ -361,5 +396,5 @@ class CallSession:
         sample: Sample | None = None,
     ) -> None:
         at = self._ear.sample_at(self._desk.now()) if sample is None else sample
-        address = Where(self._id) if where is None else where
-        self._desk.journal.note(type_, data, where=address, data_class=data_class, sample=at)
+        where = where or Where(self._id)
+        self._desk.journal.note(type_, data, where=where, data_class=data_class, sample=at)

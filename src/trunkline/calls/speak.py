@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from trunkline.calls.steps import Desk, Failure, TtsStage, attempt, fault_of
 from trunkline.calls.voice import Voice
 from trunkline.contracts import Context
+from trunkline.core.phrases import Phrases
 from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.types import TTS, DataClass, Phrase, Where
 
@@ -45,6 +46,13 @@ class Speaker:
             data_class=DataClass.SPEECH_TEXT,
         )
         self._wake()
+
+    def say_line(self, text: str) -> None:
+        """Speak a fixed line, sentence by sentence."""
+        phrases = Phrases()
+        for sentence in [*phrases.feed(text), phrases.end()]:
+            if sentence is not None:
+                self.say(sentence, "")
 
     def finish(self) -> None:
         """Nothing more will be said; idempotent."""

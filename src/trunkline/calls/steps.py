@@ -1,7 +1,7 @@
 """What a call's tasks share: the journal, the clock, the stages in the order to try them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ from trunkline.types import (
     Where,
 )
 
+log = logging.getLogger(__name__)
+
 SttStage = Stage[AsyncIterator[AudioFrame], Transcript]
 LlmStage = Stage[Prompt, Delta]
 TtsStage = Stage[AsyncIterator[Phrase], Speech]
@@ -38,10 +40,12 @@ class Desk:
     routes: Routes
     served: dict[StageName, str]
     """The endpoint that served this call last, by stage."""
+    clock: Callable[[], float]
+    """The loop's time; asking for the loop each time costs more than the answer."""
 
     def now(self) -> Mono:
         """Monotonic seconds."""
-        return Mono(asyncio.get_running_loop().time())
+        return Mono(self.clock())
 
     def order(self, stage: StageName) -> list[AnyStage]:
         """The stages of the route, the one to try first in front."""
@@ -78,6 +82,7 @@ class Desk:
     def failed(self, where: Where, endpoint: Endpoint, error: "Failure") -> None:
         """The attempt failed: the endpoint goes to the back of its route."""
         fault = fault_of(error)
+        log.warning("call %s turn %d: %s", where.call, where.turn, error)
         self.router.failed(endpoint.name, fault, self.now())
         self.ended(where, endpoint, "failed", fault=fault.value, detail=str(error))
 

@@ -1,7 +1,8 @@
 """The agent's voice on its way to the carrier: the bytes that `core.playout` keeps count of.
 
-Audio and marks stand in one queue in the order in which they are to be sent. What was sent is
-recorded once the caller has heard it, not before: a `clear` takes the rest back.
+The audio of a phrase is kept until the reply is over, because a voice that is held goes back to
+the first word that was not heard: frames are cut, and marks named, when they are sent. What was
+sent is recorded once the caller has heard it, not before: a `hold` or `clear` takes the rest back.
 """
 
 from collections import deque
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from trunkline.contracts import Carrier
-from trunkline.core.playout import Cue, Playout
+from trunkline.core.playout import Playout
 from trunkline.media.g711 import mulaw_encode
 from trunkline.types import FRAME_S, FRAME_SAMPLES, Mono, SpokenWord
 
@@ -25,11 +26,9 @@ class Voice:
         self, carrier: Carrier, playout: Playout, heard: Callable[[bytes, Mono], None]
     ) -> None:
         self._carrier, self._playout, self._heard = carrier, playout, heard
-        self._queue: deque[bytes | str] = deque()
-        self._tail = b""  # of the phrase whose audio is coming in: less than a frame
-        self._phrase, self._position = -1, 0
-        self._cues: deque[Cue] = deque()
+        self._audio: dict[int, bytearray] = {}  # by phrase, from its first sample on
         self._playing: deque[tuple[Mono, bytes]] = deque()
+        self._stirred = False  # something may be due
         self.on_change: Callable[[], None] = _nothing
         """Called when the drain time may have changed."""
 
@@ -48,21 +47,14 @@ class Voice:
         """
         if self._playout.stale(phrase):
             return
-        if phrase != self._phrase:
-            self._phrase, self._position, self._tail = phrase, 0, b""
-            self._cues.clear()
-        mulaw = self._tail + mulaw_encode(np.frombuffer(pcm, np.int16))
-        if complete and len(mulaw) % FRAME_SAMPLES:
-            mulaw += SILENCE * (FRAME_SAMPLES - len(mulaw) % FRAME_SAMPLES)
-        whole = len(mulaw) - len(mulaw) % FRAME_SAMPLES
-        self._tail = mulaw[whole:]
-        self._cues += self._playout.queue(phrase, whole, words, complete=complete)
-        for start in range(0, whole, FRAME_SAMPLES):
-            self._queue.append(mulaw[start : start + FRAME_SAMPLES])
-            self._position += FRAME_SAMPLES
-            self._place_marks()
-        if complete:
-            self._place_marks()
+        audio = self._audio.setdefault(phrase, bytearray())
+        before = len(audio) // FRAME_SAMPLES
+        audio += mulaw_encode(np.frombuffer(pcm, np.int16))
+        if complete and len(audio) % FRAME_SAMPLES:
+            audio += SILENCE * (FRAME_SAMPLES - len(audio) % FRAME_SAMPLES)
+        whole = (len(audio) // FRAME_SAMPLES - before) * FRAME_SAMPLES
+        self._playout.queue(phrase, whole, words, complete=complete)
+        self._stirred = True
         self.on_change()
 
     def drop(self, phrase: int) -> None:
@@ -72,40 +64,57 @@ class Voice:
 
     def tick(self, now: Mono) -> None:
         """Send what is due and hand over what was heard."""
-        if not self._queue and not self._playing:
+        if not self._stirred and not self._playing:
             return  # the agent is silent: half of all ticks
         for _ in range(self._playout.due(now)):
             self._send_marks()
-            frame = self._queue.popleft()
-            assert isinstance(frame, bytes)  # noqa: S101  # marks were sent just above
-            self._carrier.play(frame)
-            self._playing.append((self._playout.sent(now), frame))
+            frame = self._playout.send(now)
+            mulaw = bytes(self._audio[frame.phrase][frame.at : frame.at + FRAME_SAMPLES])
+            self._carrier.play(mulaw)
+            self._playing.append((frame.when, mulaw))
         self._send_marks()
+        self._stirred = self._playout.unsent > 0
         self._hand_over(Mono(now - FRAME_S))
+
+    def hold(self, now: Mono) -> None:
+        """Fall silent at once; what is not heard yet is kept. Idempotent."""
+        if not self._playout.held:
+            self._take_back(now)
+            self._playout.hold(now)
+            self.on_change()
+
+    def release(self, now: Mono) -> None:
+        """Go on from the first word that was not heard to its end."""
+        self._playout.release(now)
+        self._stirred = True
+        self.on_change()
 
     def clear(self, now: Mono) -> str:
         """Stop at once; the text that was heard."""
+        if not self._playout.held:
+            self._take_back(now)
+        self._audio.clear()
+        return self._playout.clear(now)
+
+    def close(self) -> str:
+        """The reply was heard to its end: its audio is not needed any more; its text."""
+        if not self._playout.unsent:
+            self._audio.clear()
+        return self._playout.close()
+
+    def _take_back(self, now: Mono) -> None:
         self._hand_over(now)
         self._carrier.clear()
-        self._queue.clear()
-        self._cues.clear()
         self._playing.clear()
-        self._phrase, self._tail = -1, b""
-        return self._playout.clear(now)
 
     def _hand_over(self, began_by: Mono) -> None:
         while self._playing and self._playing[0][0] <= began_by:
             at, frame = self._playing.popleft()
             self._heard(frame, at)
 
-    def _place_marks(self) -> None:
-        while self._cues and self._cues[0].after <= self._position:
-            self._queue.append(self._cues.popleft().name)
-
     def _send_marks(self) -> None:
-        while self._queue and isinstance(mark := self._queue[0], str):
-            self._carrier.mark(mark)
-            self._queue.popleft()
+        for name in self._playout.reached():
+            self._carrier.mark(name)
 
 
 def _nothing() -> None:

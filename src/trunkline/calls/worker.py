@@ -1,5 +1,6 @@
 """What all calls of one process share, and how a call is answered."""
 
+import asyncio
 import logging
 import os
 import time
@@ -64,8 +65,9 @@ class Worker:
             await carrier.hangup("no record can be kept")
             return
         self.live[call] = journal
+        clock = asyncio.get_running_loop().time
         served = {} if broken is None else dict(broken.served)
-        desk = Desk(journal, self.router, self.agent.routes, served)
+        desk = Desk(journal, self.router, self.agent.routes, served, clock)
         reason = "the call broke"
         try:
             persona, policies = self.agent.persona(), self.agent.policies

@@ -102,6 +102,11 @@ def _turn(turn: Tree, loc: Loc, source: Source) -> Iterator[ConfigError]:
     if isinstance(opens, float) and isinstance(stays, float) and stays > opens:
         what = f"{dotted(loc)}: stay_probability {stays} is above onset_probability {opens}"
         yield source.error((*loc, "stay_probability"), what, "Lower it, or raise the other")
+    ends = told.get("hangover_s", default.hangover_s)
+    pauses = told.get("hangover_open_s", default.hangover_open_s)
+    if isinstance(ends, int | float) and isinstance(pauses, int | float) and ends > pauses:
+        what = f"{dotted(loc)}: hangover_s {ends} is above hangover_open_s {pauses}"
+        yield source.error((*loc, "hangover_s"), what, "Lower it, or raise the other")
 
 
 def _route_faults(

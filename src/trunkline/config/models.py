@@ -158,8 +158,26 @@ class TurnConfig(Model):
     hangover_s: Annotated[float, Field(ge=0.1, le=5)] | None = Field(
         default=None, description="seconds of silence, 0.1 to 5, that end a turn"
     )
+    hangover_open_s: Annotated[float, Field(ge=0.1, le=5)] | None = Field(
+        default=None,
+        description="seconds of silence, from hangover_s to 5, that end a turn in mid-sentence",
+    )
     utterance_max_s: Annotated[float, Field(ge=1, le=30)] | None = Field(
         default=None, description="seconds, 1 to 30, after which an utterance is taken as complete"
+    )
+    backchannel_max_s: Annotated[float, Field(ge=0.3, le=5)] | None = Field(
+        default=None,
+        description='seconds, 0.3 to 5: longer speech over the agent is no cough and no "mm-hm"',
+    )
+    speculate: bool | None = Field(
+        default=None,
+        description="true to ask the model before the turn has surely ended, or false",
+    )
+    settle_s: Annotated[float, Field(ge=0.03, le=5)] | None = Field(
+        default=None, description="seconds of silence, 0.03 to 5, before a turn is likely over"
+    )
+    stable_s: Annotated[float, Field(ge=0.03, le=5)] | None = Field(
+        default=None, description="seconds, 0.03 to 5, that its words must have stayed the same"
     )
 
 

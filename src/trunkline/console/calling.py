@@ -98,7 +98,7 @@ class Follow:
     def __call__(self, event: CallEvent) -> None:
         """One event of the caller's side."""
         match event.kind:
-            case "step_start":
+            case "step_start" if event.detail != "hang up":  # `ended` tells
                 self._print(event, "caller", event.detail, "bold")
             case "agent_on":
                 self._print(event, "agent", "speaks", "")
@@ -107,7 +107,8 @@ class Follow:
             case "say" | "warning":
                 self._print(event, event.kind, event.detail, "yellow")
             case "ended":
-                self._print(event, "", ENDINGS[event.detail], "dim")
+                how, _, why = event.detail.partition(": ")
+                self._print(event, "", f"{ENDINGS[how]}{f': {why}' if why else ''}", "dim")
             case _:
                 pass
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +44,25 @@ def main() -> None:
         _fail(ours)
 
 
+def _line_teller() -> Callable[[Mapping[str, object]], None]:
+    """Writes JSON lines to stdout until its reader is gone: who listens must not end a call."""
+    told = True
+
+    def tell(event: Mapping[str, object]) -> None:
+        nonlocal told
+        if not told:
+            return
+        try:
+            sys.stdout.write(json.dumps(event, default=str) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            told = False
+            # Python flushes stdout once more when it ends, and would fail then.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return tell
+
+
 def _fail(error: BaseException) -> None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -71,8 +92,11 @@ def demo(
 
 @app.command()
 def check(config: ConfigPath = Path("trunkline.yaml")) -> None:
-    """Validate a configuration and show who serves what, and where."""
+    """Validate a configuration as `serve` would, without starting, and show who serves what."""
+    from trunkline.console.serving import checked  # noqa: PLC0415  # loads the engines
+
     loaded = load(config)
+    asyncio.run(checked(loaded))
     out = Console(highlight=False)
     for name, agent in loaded.agents.items():
         out.print(Text("agent ").append(name, "bold"))
@@ -87,6 +111,31 @@ def check(config: ConfigPath = Path("trunkline.yaml")) -> None:
                 lost = f"  {stage} does not survive the loss of {domains.pop()}"
                 out.print(Text(lost, "yellow"), soft_wrap=True)
     out.print(Text(f"{config}: valid"), soft_wrap=True)
+
+
+records_app = typer.Typer(no_args_is_help=True, help="Read the sealed records of calls.")
+app.add_typer(records_app, name="records")
+RecordsPath = Annotated[Path, typer.Argument(help="The directory of records.")]
+
+
+@records_app.command("list")
+def list_records(directory: RecordsPath = Path("records")) -> None:
+    """List the calls, oldest first: id, when it began, how long it was, how it ended."""
+    from trunkline.console import reading  # noqa: PLC0415  # loads the audio libraries
+
+    for line in reading.lines(directory):
+        typer.echo(line)
+
+
+@records_app.command("show")
+def show_record(
+    call: Annotated[str, typer.Argument(help="The call's id, or 'last'.")] = "last",
+    directory: RecordsPath = Path("records"),
+) -> None:
+    """Verify a call's journal and show what it proves; renders its transcript and recording."""
+    from trunkline.console import reading  # noqa: PLC0415  # loads the audio libraries
+
+    typer.echo(reading.shown(directory, call))
 
 
 @app.command()
@@ -104,14 +153,17 @@ def serve(
     from trunkline.console.serving import serving  # noqa: PLC0415  # loads the engines
     from trunkline.console.working import supervise  # noqa: PLC0415  # loads the engines
 
+    # With --events every failure is an event; without, the operator reads it on stderr.
+    logging.basicConfig(
+        level=logging.ERROR if events else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
     loaded = load(config)
     if agent and agent not in loaded.agents:
         known = ", ".join(loaded.agents)
         raise InputError(f"{config} has no agent {agent!r}. Give --agent one of: {known}")
 
-    def tell(event: dict[str, object]) -> None:
-        sys.stdout.write(json.dumps(event, default=str) + "\n")
-        sys.stdout.flush()
+    tell = _line_teller()
 
     def told(event: dict[str, object]) -> None:
         if events:
@@ -172,9 +224,10 @@ def call(
         )
     order = calling.CallOrder(url, say or (), wav or (), script, out, token)
 
+    line = _line_teller()
+
     def tell(event: CallEvent) -> None:
-        sys.stdout.write(json.dumps({"at_s": event.at_s, event.kind: event.detail}) + "\n")
-        sys.stdout.flush()
+        line({"at_s": event.at_s, event.kind: event.detail})
 
     follow = None if as_json else tell if progress else calling.Follow(console := Console())
     report = uvloop.run(calling.call(order, follow))

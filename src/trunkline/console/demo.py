@@ -12,11 +12,12 @@ import logging
 import random
 import shutil
 import signal
+import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -97,13 +98,17 @@ async def staged(order: DemoOrder, tell: Tell) -> AsyncIterator[DemoRun]:
             run.strikes.append(fault)
             tell({"type": "fault", "mono": fault["mono"], "data": fault})
 
-        primary = await stack.enter_async_context(_model_server("primary", run, struck))
-        backup = await stack.enter_async_context(_model_server("backup", run, struck))
+        # All three start side by side: a new user waits for the slowest, not for their sum.
+        ports = free_ports(2)
         config = order.out / "trunkline.yaml"
-        config.write_text(MARK + configuration([primary.port, backup.port]), "utf-8")
+        config.write_text(MARK + configuration(ports), "utf-8")
         worker = await stack.enter_async_context(
             _child("worker", ["-m", "trunkline", "serve", str(config), "--events"])
         )
+        primary = await stack.enter_async_context(_model_server("primary", ports[0], run))
+        backup = await stack.enter_async_context(_model_server("backup", ports[1], run))
+        for server in (primary, backup):
+            await stack.enter_async_context(server.watched(struck))
         ready = await _first_line(worker, "worker")
 
         def noted(event: dict[str, object]) -> None:
@@ -190,33 +195,48 @@ def strike_token(seed: int) -> int:
 # -- the parts ------------------------------------------------------------------------------------
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody listens on just now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
 @dataclass(frozen=True, slots=True)
 class _Server:
+    name: str
     port: int
     process: Process
 
+    @asynccontextmanager
+    async def watched(self, struck: Tell) -> AsyncIterator[None]:
+        """Wait until it listens, then tell of its faults."""
+        ready = await _first_line(self.process, self.name)
+        if "ready" not in ready:
+            raise DemoError(f"{self.name} said {ready} instead of being ready")
+        reading = asyncio.ensure_future(_read(self.process, lambda line: _strike(line, struck)))
+        try:
+            yield
+        finally:
+            reading.cancel()
+
 
 @asynccontextmanager
-async def _model_server(name: str, run: DemoRun, struck: Tell) -> AsyncIterator[_Server]:
+async def _model_server(name: str, port: int, run: DemoRun) -> AsyncIterator[_Server]:
     """One model server. The primary carries the fault; both draw their timing from the seed."""
     order = run.order
     module = "trunkline.testing.openai_server"
     law = "self_hosted_8b" if name == "primary" else "self_hosted_8b_busy"
     model = f"trunkline.providers.embedded.scripted:{name}"
-    args = ["-m", module, "--model", model, "--law", law, "--seed", str(order.seed)]
+    args = ["-m", module, "--model", model, "--port", str(port), "--law", law]
+    args += ["--seed", str(order.seed)]
     fault = fault_script(order.fault, run.after_tokens) if name == "primary" else None
     if fault is not None:
         args += ["--fault", json.dumps(fault)]
     async with _child(name, args) as process:
-        ready = await _first_line(process, name)
-        fields = ready.get("ready")
-        if not isinstance(fields, dict):
-            raise DemoError(f"{name} said {ready} instead of its port")
-        reading = asyncio.ensure_future(_read(process, lambda line: _strike(line, struck)))
-        try:
-            yield _Server(int(fields["port"]), process)
-        finally:
-            reading.cancel()
+        yield _Server(name, port, process)
 
 
 def fault_script(name: str, after_tokens: int) -> dict[str, object] | None:

@@ -252,7 +252,7 @@ class _Placer:
         ]
         for first, then in pairwise(self._picture.moments):
             if (first.kind, then.kind) == ("freeze", "failover") and first.measured:
-                took = f"{then.at_s - first.at_s:.2f} s to notice and take over"
+                took = f"{then.at_s - first.at_s:.2f} s from its last token to the takeover"
                 found.append(("takeover", first.at_s, then.at_s, took))
         return sorted(found, key=lambda stretch: stretch[1])
 

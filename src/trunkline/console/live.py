@@ -105,10 +105,10 @@ class Live:
             if chars == self._length.get(phrase):
                 self._heard(at, [p for p in self._unheard if p.index == phrase + 1])
         elif kind == "reply.ended":
-            if data["interrupted"]:
-                self._print(at, "", "the caller interrupts: the rest is not heard", "dim")
-            else:
+            if not data["interrupted"]:
                 self._heard(at, self._unheard)
+            elif data.get("heard") != "":  # of a reply that was dropped unheard nobody knows
+                self._print(at, "", "the caller interrupts: the rest is not heard", "dim")
             self._unheard, self._length = [], {}
 
     def _heard(self, at: float, phrases: list[_Phrase]) -> None:
@@ -134,8 +134,8 @@ class Live:
                 self._print(at, "FAULT", what, "bold white on red", "primary")
             case "attempt.suspected":
                 what = f"{data['fault']}: no token for {data['silent_s']:.2f} s"
-                if data["queued_s"] > 0:
-                    what += f", {data['queued_s']:.2f} s of speech left"
+                if queued_s := data["queued_s"]:
+                    what += f", {queued_s:.2f} s of speech left"
                 self._print(at, "", what, "bold red", str(data["endpoint"]))
             case "failover":
                 what = f"goes on for {data['from']} ({data['fault']})"

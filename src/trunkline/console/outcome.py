@@ -25,10 +25,12 @@ from trunkline.media.match import heard
 from trunkline.providers.embedded.scripted import content_items
 from trunkline.records.projections import transcript
 from trunkline.records.recording import transcript_markdown
-from trunkline.records.store import Store
+from trunkline.records.store import JOURNAL, Store
 from trunkline.telephony.script import Voice
 from trunkline.types import Event
 
+RESPONSE_S = 1.5
+"""A reply that begins later than this after the caller's last word is dead air until then."""
 PAUSE_S = 0.3
 """An inner silence up to this is a pause between sentences, not dead air."""
 
@@ -128,7 +130,9 @@ class Evidence:
             raise DemoError(f"the worker left no sealed call under {run.order.out / 'records'}")
         self.record = calls[-1]
         self.events: Sequence[Event] = self.record.events
-        self.report = tapes.summary(self.tape, tapes.Limits(pause_s=PAUSE_S, silence_s=0.15))
+        self.report = tapes.summary(
+            self.tape, tapes.Limits(response_s=RESPONSE_S, pause_s=PAUSE_S, silence_s=0.15)
+        )
         self.voiced = tapes.activity(self.agent)
 
     @property
@@ -164,6 +168,7 @@ async def outcome(evidence: Evidence, voice: Voice) -> Outcome:
         shutil.copyfile(evidence.record.recording(), out / "recording.wav")
         paths["recording"] = "recording.wav"
     paths |= {"transcript": "transcript.md", "calendar": "reception/appointments.ics"}
+    paths["record"] = str((evidence.record.path / JOURNAL).relative_to(out))
     lost = sum(count == 0 for count in items.values())
     repeated = sum(count > 1 for count in items.values())
     return Outcome(

@@ -92,7 +92,10 @@ def figures(picture: CallPicture) -> Sequence[Figure]:
     return (
         Figure(str(of.failovers), "", "failover" if of.failovers == 1 else "failovers"),
         Figure(
-            f"{of.dead_air_max_s:.2f}", "s", "longest dead air", round(of.dead_air_max_s, 2) <= 0
+            f"{of.dead_air_max_s:.2f}",
+            "s",
+            "dead air, at most",
+            round(of.dead_air_max_s, 2) <= 0,
         ),
         Figure(str(of.items_lost), "", "items lost", of.items_lost == 0),
         Figure(str(of.items_repeated), "", "items repeated", of.items_repeated == 0),

@@ -1,6 +1,7 @@
 """From a configuration to a running worker: everything that `trunkline serve` puts together."""
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -9,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
+from urllib.parse import urlsplit
 
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.agent.receptionist import persona
@@ -16,13 +18,14 @@ from trunkline.agent.tools import open_tools
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.session import Policies
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
+from trunkline.config.load import ConfigErrors
 from trunkline.config.models import Config, attempt_policy, turn_policy
 from trunkline.core.routing import Router, RoutingPolicy
-from trunkline.errors import InputError, TrunklineError
+from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
-from trunkline.providers.registry import Resources, open_route_stages, route
+from trunkline.providers.registry import Resources, build, open_route_stages, route
 from trunkline.records.resume import BrokenCall, broken_call
 from trunkline.records.worker import WorkerRecords
 from trunkline.telephony.leg import TwilioCarrier
@@ -39,6 +42,8 @@ log = logging.getLogger(__name__)
 
 RESUMES_MAX = 3
 """A call that broke off more often is not resumed: perhaps it is what kills workers."""
+REACH_S = 1.0
+"""For a connection at start; a worker does not wait longer to say that one endpoint is away."""
 HIDDEN = {"attempt.request"}
 """Events that a watcher does not get: large, and in the journal anyway."""
 
@@ -137,6 +142,10 @@ async def working(
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(worker.pacer.run())
             await server.start(listen=listen)
+            await warn_of_the_unreachable(config)
+            # A full collection of what start-up left takes 50 ms, two frames of every call.
+            gc.collect()
+            gc.freeze()
             try:
                 yield server, worker
             finally:
@@ -167,6 +176,48 @@ class Recall:
         if found is None or (found.broken and found.resumes >= RESUMES_MAX):
             return "unknown"
         return "broken" if found.broken else "over"
+
+
+async def checked(config: Config) -> None:
+    """Build everything that `serving` would start, and start nothing.
+
+    Raises `ConfigError` or `InputError` with what is wrong: an unknown api, a key that is not set,
+    an address that is none.
+    """
+    telephony(config)
+    for agent in config.agents.values():
+        load_practice(agent.practice or RIVERSIDE_DENTAL)
+    async with client_session() as session:
+        resources = Resources(session, Gate(_nothing_leaves), os.environ)
+        errors = []
+        for name in config.endpoints:
+            try:
+                build(config, name, resources)
+            except ConfigError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
+
+
+def _nothing_leaves(decision: EgressDecision) -> None:
+    raise AssertionError(f"a check sends nothing, but {decision}")
+
+
+async def warn_of_the_unreachable(config: Config) -> None:
+    """Log a warning for each endpoint at whose address nobody listens: the first caller pays."""
+    for name, endpoint in config.endpoints.items():
+        if endpoint.base_url is None:
+            continue
+        url = urlsplit(endpoint.base_url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            async with asyncio.timeout(REACH_S):
+                _, writer = await asyncio.open_connection(url.hostname, port)
+        except (OSError, TimeoutError) as error:
+            why = "no connection in time" if isinstance(error, TimeoutError) else error
+            log.warning("endpoint %s: nobody answers at %s:%d: %s", name, url.hostname, port, why)
+        else:
+            writer.close()
 
 
 def _now() -> datetime:

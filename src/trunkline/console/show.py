@@ -9,7 +9,7 @@ from rich.text import Text
 
 from trunkline.console import plain
 from trunkline.console.live import STYLES
-from trunkline.console.outcome import Evidence, Outcome
+from trunkline.console.outcome import PAUSE_S, RESPONSE_S, Evidence, Outcome
 from trunkline.console.picture import (
     Attempted,
     CallPicture,
@@ -92,7 +92,11 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield failover.kind, told
     if outcome.v2v_p50_s is not None:
         yield "V2V p50", f"{plain.seconds(outcome.v2v_p50_s)} s"
-    yield "dead air", f"{plain.seconds(outcome.dead_air_s['max'])} s at most"
+    yield (
+        "dead air",
+        f"{plain.seconds(outcome.dead_air_s['max'])} s at most: silence inside a reply beyond "
+        f"{PAUSE_S:g} s, or before one beyond {RESPONSE_S:g} s",
+    )
     yield (
         "long answer",
         f"{len(outcome.items)} items, {outcome.items_lost} lost, {outcome.items_repeated} repeated",
@@ -156,7 +160,7 @@ def _subtitle(outcome: Outcome) -> str:
         return "Nothing was broken in this call."
     struck = f"At {outcome.struck_at_s:.1f} s the primary model "
     if outcome.struck_token:
-        struck += f"dies at token {outcome.struck_token} of its answer."
+        struck += f"falls silent at token {outcome.struck_token} of its answer."
     else:
         struck += "stops answering."
     if outcome.items_lost or outcome.items_repeated:

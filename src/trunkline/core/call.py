@@ -12,79 +12,34 @@ Rules
  6. Only the first answer to the consent question counts; what is unclear is not consent, and
     neither is a yes that began before the question, the greeting's last sentence, was heard.
  7. A step that fails is answered by the apology; the second in a row ends the call with it.
- 8. An interruption that held no words (a cough) lets the agent go on where it was heard last.
- 9. A call that broke off goes on with the first sentence that was not heard to its end. The line
-    that says so is not part of the conversation; tools that have not answered run again, under
-    the same keys.
+ 8. Any sound of the caller *holds* the reply: its voice is silent, its step goes on, nothing is
+    decided of it and no tool is run. A sound without words *resumes* it, and so does a backchannel
+    to something that was no question. Other words, or a sound that lasts, *stop* it (rule 1).
+ 9. Keys stop the reply at once. They are one message, which only a model sees: they may be an
+    account or a card. As an answer to the consent question they are unclear.
+10. A caller who stays silent is asked whether they are there, and hung up on with a goodbye.
+11. While the caller seems to have finished, one guess at the words may be answered: the reply is
+    held, and thrown away unheard if the caller said anything else (the exception to rule 3).
+12. A reply that was stopped by what held no words (a long noise) is taken up where it was heard
+    last.
+13. A call that broke off goes on with the first sentence that was not heard to its end. The line
+    that says so is not part of the conversation. Tools that have not answered run again, under the
+    same keys.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
-from trunkline.core.call_words import (
-    Act,
-    AllHeard,
-    Answer,
-    Begin,
-    CallerOnset,
-    CallerSaid,
-    CallPolicy,
-    ConsentIs,
-    Fact,
-    HangUp,
-    RunTool,
-    SayLine,
-    StepSettled,
-    StopReply,
-    Think,
-    Tick,
-    ToolAnswered,
-)
-from trunkline.core.history import PENDING, add, cut, tool_key
-from trunkline.core.phrases import Phrases
-from trunkline.core.resumption import BrokenReply, Consent, Resumption
-from trunkline.types import (
-    CallId,
-    Message,
-    Mono,
-    Persona,
-    ToolCall,
-)
-
-__all__ = [
-    "Act",
-    "AllHeard",
-    "Answer",
-    "Begin",
-    "Call",
-    "CallPolicy",
-    "CallerOnset",
-    "CallerSaid",
-    "Consent",
-    "ConsentIs",
-    "Fact",
-    "HangUp",
-    "RunTool",
-    "SayLine",
-    "StepSettled",
-    "StopReply",
-    "Think",
-    "Tick",
-    "ToolAnswered",
-]
-
-
-@dataclass(slots=True)
-class _Reply:
-    turn: int
-    entries: list[Message] = field(default_factory=list)
-    heard_before: str = ""
-    step: int = 0
-    goes_on: bool = False  # the step under way goes on after text that stands already
-    thinking: bool = False
-    running: list[ToolCall] = field(default_factory=list)
-    closing: bool = False
+from trunkline.core import call_words as words
+from trunkline.core.backchannels import is_asking, words_of
+from trunkline.core.call_words import Act, CallPolicy, Consent, Fact, Think
+from trunkline.core.deeds import deed_key
+from trunkline.core.history import PENDING, add, add_caller, cut, enter
+from trunkline.core.phrases import heard_question
+from trunkline.core.reply import GOODBYE, SILENT, Hold, Reply
+from trunkline.core.resumption import BrokenReply, Resumption
+from trunkline.types import CallId, Message, Mono, Persona
 
 
 class Call:
@@ -94,16 +49,17 @@ class Call:
         self._id, self._persona, self._policy = call, persona, policy
         self._broken: Resumption | None = None
         self._history: list[Message] = []
-        self._reply: _Reply | None = None
+        self._reply: Reply | None = None
         self._turn = 0
         self._late: dict[tuple[int, str], int] = {}  # (turn, tool call) -> place in the history
         self._open_utterances = 0
-        self._owes_reply = False
+        self._owes_reply = self._over = False
         self._consent: Consent = "not_asked"
-        self._failures = 0
+        self._failures = self._reprompts = 0
+        self._keys = ""
+        self._keys_by: Mono | None = None  # when what is being keyed in is over
         self._began: Mono | None = None
         self._quiet_since = Mono(0.0)
-        self._over = False
 
     @classmethod
     def resume(cls, broken: Resumption, persona: Persona, policy: CallPolicy) -> "Call":
@@ -121,36 +77,46 @@ class Call:
     def awaits_playout(self) -> bool:
         """Whether the reply under way only waits to be heard to its end."""
         reply = self._reply
-        return reply is not None and not reply.thinking and not reply.running
+        return reply is not None and not (reply.thinking or reply.running or reply.hold)
 
     def deadline(self) -> Mono | None:
-        """When the call is too long, or the caller has been silent for too long."""
+        """When the call is too long, the keys are all, or the caller was silent for too long."""
         if self._over or self._began is None:
             return None
         ends = self._began + self._policy.call_max_s
+        if self._keys_by is not None:
+            return Mono(min(ends, self._keys_by))
         if self._reply is not None or self._open_utterances:
             return Mono(ends)
-        return Mono(min(ends, self._quiet_since + self._policy.caller_silent_max_s))
+        return Mono(min(ends, self._quiet_since + self._policy.patience_s(self._persona)))
 
-    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: PLR0911  # one return a fact
+    def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:  # noqa: C901, PLR0911, PLR0912  # a fact each
         """Take one fact; after `HangUp` nothing more comes."""
         if self._over:
             return ()
         match fact:
-            case Begin():
+            case words.Begin():
                 self._began = self._quiet_since = now
                 return self._greet() if self._broken is None else self._go_on(self._broken)
-            case CallerOnset(_, heard):
-                return self._onset(heard)
-            case CallerSaid(text, answer):
+            case words.CallerOnset():
+                return self._onset(fact)
+            case words.CallerLasts():
+                return [] if self._guesses else self._stop()
+            case words.CallerWords(text):
+                return self._hears(text)
+            case words.CallerMaySay(text):
+                return self._guess(text)
+            case words.CallerSaid(text, answer):
                 return self._said(text, answer, now)
-            case StepSettled():
+            case words.CallerPressed(key, heard):
+                return self._pressed(key, heard, now)
+            case words.StepSettled():
                 return self._settled(fact)
-            case ToolAnswered():
+            case words.ToolAnswered():
                 return self._answered(fact)
-            case AllHeard():
+            case words.AllHeard():
                 return self._all_heard(now)
-            case Tick():
+            case words.Tick():
                 return self._tick(now)
             case _:
                 assert_never(fact)
@@ -158,65 +124,138 @@ class Call:
     # -- the caller ----------------------------------------------------------------------------
 
     def _greet(self) -> list[Act]:
-        acts: list[Act] = [self._line(_Reply(0), self._persona.greeting)]
-        if self._persona.asks_consent:
-            self._consent = "asked"
-            acts.append(ConsentIs("asked", self._persona.greeting))
-        return acts
+        greets = self._line(Reply(0), self._persona.greeting, "greeting")
+        return [greets, *self._asks_consent()]
 
-    def _onset(self, heard: str) -> list[Act]:
-        self._open_utterances += 1
-        reply = self._reply
-        if reply is None:
+    def _asks_consent(self) -> list[Act]:
+        if self._consent != "not_asked" or not self._persona.asks_consent:
             return []
-        for entry in cut(reply.entries, f"{reply.heard_before} {heard}".strip()):
+        self._consent = "asked"
+        return [words.ConsentIs("asked", self._persona.greeting)]
+
+    def _onset(self, fact: words.CallerOnset) -> list[Act]:
+        self._open_utterances += 1
+        if self._guesses:
+            return self._stop()
+        reply = self._reply
+        if reply is None or reply.hold:
+            return []
+        reply.hold = Hold(fact.heard, is_asking(reply.all_heard(fact.heard), fact.unheard))
+        return [words.HoldReply(reply.turn)]
+
+    def _hears(self, text: str) -> list[Act]:
+        """One word on its way may still become anything."""
+        return self._stop() if len(words_of(text)) > 1 and self._is_stopped_by(text) else []
+
+    def _is_stopped_by(self, text: str) -> bool:
+        return self._reply is not None and self._reply.yields_to(text, self._persona.language)
+
+    def _stop(self) -> list[Act]:
+        """The caller has the word: the reply that is held, if any, is cut to what was heard."""
+        reply = self._reply
+        if reply is None or reply.hold is None:
+            return []
+        if reply.guess:
+            self._reply = None
+            return [words.DropGuess(reply.turn)]
+        hold = reply.hold
+        for entry in cut(reply.entries, reply.all_heard(hold.heard)):
             if entry.tool_call_id is not None and entry.content == PENDING:
                 self._late[reply.turn, entry.tool_call_id] = len(self._history)
-            self._history.append(entry)
-        self._reply, self._owes_reply = None, True
-        return [StopReply(reply.turn, heard)]
+            enter(self._history, entry)
+        self._reply = None
+        self._owes_reply |= not reply.prompting
+        for text in hold.said:
+            add_caller(self._history, text)
+        return [words.StopReply(reply.turn, hold.heard)]
 
-    def _said(self, text: str, answer: Answer, now: Mono) -> list[Act]:
+    @property
+    def _guesses(self) -> bool:
+        return self._reply is not None and bool(self._reply.guess)
+
+    def _guess(self, text: str) -> list[Act]:
+        """Think about *text* already, if it is all that the reply has to wait for."""
+        waits = self._open_utterances != 1 or self._keys_by is not None
+        if waits or self._reply is not None or not words_of(text):
+            return []
+        self._turn += 1
+        self._reply = Reply(self._turn, guess=text, hold=Hold(""))
+        said = self._history.copy()
+        add_caller(self._history, text)
+        think = replace(self._think(self._reply), guess=True)
+        self._history = said
+        return [think]
+
+    def _resume(self, reply: Reply, hold: Hold) -> list[Act]:
+        """Nobody took the word: the voice goes on, and what waited is decided."""
+        reply.hold = None
+        acts: list[Act] = [(words.ConfirmGuess if reply.guess else words.ResumeReply)(reply.turn)]
+        reply.guess = ""
+        if hold.settled is not None:
+            return [*acts, *self._settled(hold.settled)]
+        return [*acts, *self._next_step(reply)]
+
+    def _said(self, text: str, answer: words.Answer, now: Mono) -> list[Act]:
         self._open_utterances -= 1
         self._quiet_since = now
-        acts: list[Act] = []
+        acts = self._stop() if self._is_stopped_by(text) else []
+        reply = self._reply
+        if reply is not None and reply.hold is not None:
+            if reply.guess:
+                acts = self._consider_consent(text, answer)
+                add_caller(self._history, text)
+                self._owes_reply, self._reprompts = False, 0
+                return [*acts, *self._resume(reply, reply.hold)]
+            reply.hold.said += filter(None, [text])
+            return [] if self._open_utterances else self._resume(reply, reply.hold)
         if text:
             acts += self._consider_consent(text, answer)
-            self._add_caller(text)
-            self._owes_reply = True
+            add_caller(self._history, text)
+            self._owes_reply, self._reprompts = True, 0
         if self._open_utterances or not self._owes_reply:
             return acts
         self._owes_reply = False
         return [*acts, self._next_turn()]
 
-    def _consider_consent(self, text: str, answer: Answer) -> list[Act]:
+    def _pressed(self, key: str, heard: str, now: Mono) -> list[Act]:
+        """While keys are pressed nobody thinks, as if the caller spoke."""
+        if self._keys_by is None:
+            self._open_utterances += 1
+        if self._reply is not None and self._reply.hold is None:
+            self._reply.hold = Hold(heard)
+        acts = self._stop()
+        self._keys += "" if key == "#" and self._keys else key
+        self._keys_by = Mono(now + self._policy.key_gap_s)
+        if key != "#" and len(self._keys) < self._policy.keys_max:
+            return acts
+        return [*acts, *self._keyed(now)]
+
+    def _keyed(self, now: Mono) -> list[Act]:
+        text = f"[keys pressed: {' '.join(self._keys)}]"
+        self._keys, self._keys_by = "", None
+        # This act is journaled with its text, so it gets none of the keys.
+        acts = self._consider_consent("[keys pressed]", "unclear")
+        return [*acts, *self._said(text, "unclear", now)]
+
+    def _consider_consent(self, text: str, answer: words.Answer) -> list[Act]:
         if self._consent != "asked":
             return []
-        heard = self._history[0].content if self._history else ""
-        before = Phrases().feed(" ".join(self._persona.greeting.split()))
-        asked = len(heard) > len(" ".join(before))
+        asked = self._history and heard_question(self._history[0].content, self._persona.greeting)
         self._consent = "granted" if answer == "yes" and asked else "refused"
-        return [ConsentIs(self._consent, text)]
+        return [words.ConsentIs(self._consent, text)]
 
-    def _add_caller(self, text: str) -> None:
-        if self._history and self._history[-1].role == "user":
-            text = f"{self._history.pop().content} {text}"
-        self._history.append(Message("user", text))
-
-    def _next_turn(self) -> Think | SayLine:
+    def _next_turn(self) -> Think | words.SayLine:
         """Answer the caller, or go on where the interruption was."""
         self._turn += 1
-        self._reply = _Reply(self._turn)
+        self._reply = Reply(self._turn)
         if not any(message.role == "user" for message in self._history):
             self._history.clear()  # the greeting's beginning, if any
-            return self._line(self._reply, self._persona.greeting)
+            return self._line(self._reply, self._persona.greeting, "greeting")
         if self._history[-1].role != "assistant":
             return self._think(self._reply)
-        heard = self._history.pop().content
-        think = replace(self._think(self._reply), heard=heard)
-        self._reply.entries.append(Message("assistant", heard))
-        self._reply.heard_before, self._reply.goes_on = heard, True
-        return think
+        self._reply.heard_before = self._history[-1].content
+        self._reply.entries.append(self._history.pop())
+        return self._think_on(self._reply)
 
     # -- a call that broke off -----------------------------------------------------------------
 
@@ -224,44 +263,43 @@ class Call:
         self._turn, self._consent = broken.turn, broken.consent
         self._history = list(broken.history)
         line = " ".join(self._persona.resume_line.split())
-        if broken.reply is not None:
-            acts = self._go_on_with(broken.reply, line)
-            if acts:
-                return acts
-        if self._history and self._history[-1].role == "user":
-            think = self._next_turn()
-            return [SayLine(self._turn, line), think]
+        reply = broken.reply
+        if reply is not None and not reply.over:
+            acts = self._go_on_with(reply, line)
+            return acts if broken.history else [*acts, *self._asks_consent()]
+        if reply is not None:
+            for entry in reply.entries:
+                enter(self._history, entry)
+            if reply.closing:
+                return self._hang_up(reply.closing)
         self._turn += 1
-        self._reply = _Reply(self._turn)
-        return [SayLine(self._turn, f"{line} {self._persona.say_again}")]
+        caller_waits = bool(self._history) and self._history[-1].role == "user"
+        # If it was the caller's turn, what they said meanwhile is lost.
+        text = line if caller_waits else f"{line} {self._persona.say_again}"
+        self._reply = Reply(self._turn, preface=text, prompting=not caller_waits)
+        says: list[Act] = [words.SayLine(self._turn, text, "resume")]
+        return [*says, self._think(self._reply)] if caller_waits else says
 
     def _go_on_with(self, broken: BrokenReply, line: str) -> list[Act]:
-        """The reply that was under way; nothing if all of it was heard."""
-        entries = list(broken.entries)
-        if broken.complete and not broken.rest:
-            self._history += entries
-            return self._hang_up("the agent said goodbye") if broken.closing else []
-        reply = _Reply(self._turn, entries, broken.heard, broken.step, closing=broken.closing)
-        reply.running = list(broken.running)
-        self._reply = reply
-        acts: list[Act] = [SayLine(reply.turn, f"{line} {broken.rest}".strip())]
+        """The reply that was under way."""
+        reply = self._reply = broken.again(self._turn, line)
+        acts: list[Act] = [words.SayLine(reply.turn, f"{line} {broken.rest}".strip(), "resume")]
         if reply.running:
             return [*acts, *self._run_tools(reply)]
         if broken.complete:
             return acts
-        if not entries or entries[-1].role != "assistant":
+        if not reply.entries or reply.entries[-1].role != "assistant":
             return [*acts, self._think(reply)]
-        said = entries.pop().content  # of this very step: the model is to go on after it
-        think = replace(self._think(reply), heard=said)
-        add(entries, said)
-        reply.goes_on = True
-        return [*acts, think]
+        return [*acts, self._think_on(reply)]
 
     # -- the model -----------------------------------------------------------------------------
 
-    def _settled(self, fact: StepSettled) -> list[Act]:
+    def _settled(self, fact: words.StepSettled) -> list[Act]:
         reply = self._reply
         if reply is None or reply.turn != fact.turn:
+            return []
+        if reply.hold is not None:
+            reply.hold.settled = fact
             return []
         all_was_heard = reply.goes_on
         reply.thinking = reply.goes_on = False
@@ -272,7 +310,11 @@ class Call:
         reply.running = list(fact.tool_calls)
         return self._run_tools(reply)
 
-    def _answered(self, fact: ToolAnswered) -> list[Act]:
+    def _run_tools(self, reply: Reply) -> list[Act]:
+        keys = ((call, deed_key(self._id, reply.turn, reply.step, call)) for call in reply.running)
+        return [words.RunTool(reply.turn, reply.step, call, key) for call, key in keys]
+
+    def _answered(self, fact: words.ToolAnswered) -> list[Act]:
         reply = self._reply
         answer = Message("tool", fact.result.content, tool_call_id=fact.call.id)
         place = self._late.pop((fact.turn, fact.call.id), None)
@@ -283,52 +325,73 @@ class Call:
             return []
         reply.running.remove(fact.call)
         reply.entries.append(answer)
-        reply.closing |= fact.result.then == "hang_up"
-        if reply.running or reply.closing:
+        if fact.result.then == "hang_up":
+            reply.closing = GOODBYE
+        return self._next_step(reply)
+
+    def _next_step(self, reply: Reply) -> list[Act]:
+        """The model is told what its tools answered, once all have."""
+        answered = bool(reply.entries) and reply.entries[-1].role == "tool"
+        if not answered or not self.awaits_playout or reply.closing:
             return []
         reply.step += 1
-        if reply.step >= self._policy.steps_max:
-            return [self._apologise(reply)]
-        return [self._think(reply)]
+        too_many = reply.step >= self._policy.steps_max
+        return [self._apologise(reply) if too_many else self._think(reply)]
 
     def _all_heard(self, now: Mono) -> list[Act]:
         reply = self._reply
         if reply is None or not self.awaits_playout:
             return []
-        self._history += reply.entries
+        for entry in reply.entries:
+            enter(self._history, entry)
         self._reply, self._quiet_since = None, now
-        return self._hang_up("the agent said goodbye") if reply.closing else []
+        return self._hang_up(reply.closing) if reply.closing else []
 
     def _tick(self, now: Mono) -> list[Act]:
         deadline = self.deadline()
-        if deadline is None or now < deadline:
+        if self._began is None or deadline is None or now < deadline:
             return []
-        waits = self._reply is None and not self._open_utterances
-        silent = waits and now >= self._quiet_since + self._policy.caller_silent_max_s
-        return self._hang_up("the caller is silent" if silent else "the call reached its limit")
+        if now >= self._began + self._policy.call_max_s:
+            return self._hang_up("the call reached its limit")
+        return self._keyed(now) if self._keys_by is not None else self._prompt_again()
+
+    def _prompt_again(self) -> list[Act]:
+        """The caller is silent: ask, in the end say goodbye."""
+        asks = self._reprompts < self._policy.reprompts_max
+        text = self._persona.reprompt if asks else self._persona.farewell
+        if not text:
+            return self._hang_up(SILENT)
+        self._turn, self._reprompts = self._turn + 1, self._reprompts + 1
+        reply = Reply(self._turn, closing="" if asks else SILENT, prompting=True)
+        return [self._line(reply, text, "reprompt" if asks else "farewell")]
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _think(self, reply: _Reply) -> Think:
+    def _think(self, reply: Reply) -> Think:
         reply.thinking = True
         system = Message("system", self._persona.system_prompt)
         return Think(reply.turn, reply.step, (system, *self._history, *reply.entries))
 
-    def _line(self, reply: _Reply, text: str) -> SayLine:
+    def _think_on(self, reply: Reply) -> Think:
+        """Go on after the last of what stands in *reply* already: it is of this very step."""
+        said = reply.entries.pop()
+        think = replace(self._think(reply), heard=said.content)
+        reply.entries.append(said)
+        reply.goes_on = True
+        return think
+
+    def _line(self, reply: Reply, text: str, line: words.Line) -> words.SayLine:
         text = " ".join(text.split())  # as its sentences will be joined again
         add(reply.entries, text)
         self._reply = reply
-        return SayLine(reply.turn, text)
+        return words.SayLine(reply.turn, text, line)
 
-    def _apologise(self, reply: _Reply) -> SayLine:
+    def _apologise(self, reply: Reply) -> words.SayLine:
         self._failures += 1
-        reply.closing |= self._failures >= self._policy.failures_max
-        return self._line(reply, self._persona.apology)
+        if self._failures >= self._policy.failures_max:
+            reply.closing = GOODBYE
+        return self._line(reply, self._persona.apology, "apology")
 
     def _hang_up(self, reason: str) -> list[Act]:
         self._over = True
-        return [HangUp(reason)]
-
-    def _run_tools(self, reply: _Reply) -> list[Act]:
-        keys = ((call, tool_key(self._id, reply.turn, reply.step, call)) for call in reply.running)
-        return [RunTool(reply.turn, reply.step, call, key) for call, key in keys]
+        return [words.HangUp(reason)]

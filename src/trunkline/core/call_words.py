@@ -3,20 +3,35 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from trunkline.core.resumption import Consent
-from trunkline.types import Message, Sample, ToolCall, ToolResult
+from trunkline.types import Message, Persona, Sample, ToolCall, ToolResult
 
+Consent = Literal["not_asked", "asked", "granted", "refused"]
 Answer = Literal["yes", "no", "unclear"]
+Line = Literal["greeting", "apology", "reprompt", "farewell", "resume"]
+"""What is said without a model; `resume`: that a call which broke off goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallPolicy:
-    """Bounds of a call, in seconds and counts."""
+    """Bounds of a call, in seconds and counts.
+
+    *reprompt_after_s*: a caller who is silent for so long is asked whether they are there, at most
+    *reprompts_max* times in a row. A persona that has no words for it waits *caller_silent_max_s*
+    and hangs up. *key_gap_s*: the pause that ends what is keyed in.
+    """
 
     call_max_s: float = 1800.0
+    reprompt_after_s: float = 7.0
+    reprompts_max: int = 2
+    key_gap_s: float = 2.0
+    keys_max: int = 32
     caller_silent_max_s: float = 60.0
     steps_max: int = 6
     failures_max: int = 2
+
+    def patience_s(self, persona: Persona) -> float:
+        """How long the caller of *persona* may be silent before something is done about it."""
+        return self.reprompt_after_s if persona.reprompt else self.caller_silent_max_s
 
 
 # -- facts -----------------------------------------------------------------------------------------
@@ -29,10 +44,30 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class CallerOnset:
-    """The caller began to speak at *at*; *heard* is what the caller heard of the reply so far."""
+    """The caller began to speak at *at*, having heard *heard* of the reply but not *unheard*."""
 
     at: Sample
     heard: str
+    unheard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLasts:
+    """The caller has been speaking for longer than a cough or a "mm-hm" takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerWords:
+    """What is heard so far of the utterance that is open: it may still change."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerMaySay:
+    """The open utterance is likely over, and *text* all of it."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +76,14 @@ class CallerSaid:
 
     text: str
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class CallerPressed:
+    """The caller pressed *key* (0-9, *, #, A-D), having heard *heard* of the reply."""
+
+    key: str
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +115,77 @@ class Tick:
     """A deadline may have passed."""
 
 
-Fact = Begin | CallerOnset | CallerSaid | StepSettled | ToolAnswered | AllHeard | Tick
+Fact = (
+    Begin
+    | CallerOnset
+    | CallerLasts
+    | CallerWords
+    | CallerMaySay
+    | CallerSaid
+    | CallerPressed
+    | StepSettled
+    | ToolAnswered
+    | AllHeard
+    | Tick
+)
 
 # -- acts ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class SayLine:
-    """Say *text* without a model, after what is already being said."""
+    """Say *text*, the persona's *line*, without a model, after what is already being said."""
 
     turn: int
     text: str
+    line: Line
 
 
 @dataclass(frozen=True, slots=True)
 class Think:
-    """Ask a model; *heard*: the part of this very answer that was heard before."""
+    """Ask a model; *heard*: the part of this very answer that was heard before.
+
+    *guess*: the caller may not have finished, so the voice is held until `ConfirmGuess`.
+    """
 
     turn: int
     step: int
     messages: tuple[Message, ...]
     heard: str = ""
+    guess: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmGuess:
+    """The caller has said what the model was asked about: the voice of *turn* is released."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropGuess:
+    """The caller said something else: stop *turn*, of which nobody has heard anything."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldReply:
+    """The caller makes a sound: the voice of *turn* is silent at once; the model goes on."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeReply:
+    """It was nothing: the voice of *turn* goes on where it was heard last."""
+
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
 class StopReply:
-    """The caller took the word: stop the model and the voice of *turn* at once."""
+    """The caller took the word: stop the model of *turn*; what of it was not heard is lost."""
 
     turn: int
     heard: str
@@ -128,4 +216,15 @@ class HangUp:
     reason: str
 
 
-Act = SayLine | Think | StopReply | RunTool | ConsentIs | HangUp
+Act = (
+    SayLine
+    | Think
+    | ConfirmGuess
+    | DropGuess
+    | HoldReply
+    | ResumeReply
+    | StopReply
+    | RunTool
+    | ConsentIs
+    | HangUp
+)

@@ -1,11 +1,9 @@
-"""The messages of one reply: what is left when the caller takes the word; the keys of its tools."""
+"""The messages of one reply, and what is left of them when the caller takes the word."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from itertools import takewhile
 
-from trunkline.types import CallId, Message, ToolCall
+from trunkline.types import Message, ToolCall
 
 PENDING = '{"status": "pending"}'
 """What the history says of a tool that has not answered yet."""
@@ -17,6 +15,21 @@ def add(entries: list[Message], text: str, tool_calls: tuple[ToolCall, ...] = ()
         text = f"{entries.pop().content} {text}".strip()
     if text or tool_calls:
         entries.append(Message("assistant", text, tool_calls))
+
+
+def enter(history: list[Message], entry: Message) -> None:
+    """Put *entry* into *history*, where an agent that speaks twice says one message."""
+    if entry.role == "assistant":
+        add(history, entry.content, entry.tool_calls)
+    else:
+        history.append(entry)
+
+
+def add_caller(history: list[Message], text: str) -> None:
+    """Add what the caller says: one message, until somebody answers."""
+    if history and history[-1].role == "user":
+        text = f"{history.pop().content} {text}"
+    history.append(Message("user", text))
 
 
 def cut(entries: Sequence[Message], heard: str) -> list[Message]:
@@ -52,13 +65,3 @@ def spoken(entries: Sequence[Message]) -> str:
     """All that the agent says in *entries*, joined."""
     texts = (entry.content for entry in entries if entry.role == "assistant")
     return " ".join(text for text in texts if text)
-
-
-def tool_key(call: CallId, turn: int, step: int, tool: ToolCall) -> str:
-    """Under which *tool* runs at most once: never by the model's id for it (rule 4 of a call)."""
-    try:
-        arguments = json.dumps(json.loads(tool.arguments), sort_keys=True)
-    except (ValueError, RecursionError):  # no JSON, or brackets to the bottom
-        arguments = tool.arguments
-    parts = (call, str(turn), str(step), tool.name, arguments)
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

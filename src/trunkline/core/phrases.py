@@ -64,6 +64,12 @@ class Phrases:
         return rest or None
 
 
+def heard_question(heard: str, text: str) -> bool:
+    """Whether *heard*, a prefix of *text*, reaches into its last sentence: the question."""
+    before = Phrases().feed(" ".join(text.split()))
+    return len(heard) > len(" ".join(before))
+
+
 def _boundary(text: str) -> int | None:
     """Where the first complete sentence of *text* ends, or None."""
     for match in _END.finditer(text):

@@ -9,12 +9,20 @@ Two clocks come out of it. The *drain time* E is when the caller will hear silen
 comes: while nothing arrives it stands still, which is why the attempts machine can count down to
 it. The *heard text* is what the marks prove; only that enters the conversation's history.
 
-`clear` starts a new epoch: carriers return the pending marks at once when their buffer is
-emptied (Twilio Media Streams), so a mark of an older epoch proves nothing.
+The voice can be *held*: the carrier's buffer is emptied and what was not heard goes back from sent
+to queued, from the start of the first word that was not heard to its end. `release` lets it be sent
+again. Synthesis goes on meanwhile, nothing is consumed, so E moves along with the time.
+
+`hold` and `clear` start a new epoch: carriers return the pending marks at once when their buffer
+is emptied (Twilio Media Streams), so a mark of an older epoch proves nothing. Marks are therefore
+named when they are sent, not when their audio comes.
+
+Warts: a phrase whose synthesiser tells no words is heard at its end or not at all, and is said
+again from its start. The word is begun anew at a whole frame, up to 20 ms before it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from trunkline.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Mono, SpokenWord
@@ -35,11 +43,12 @@ class PlayoutPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
-    """Send the mark *name* once *after* samples of the phrase have been sent."""
+class Frame:
+    """Send the frame of *phrase* that begins at its sample *at*; it will be heard at *when*."""
 
-    after: int
-    name: str
+    phrase: int
+    at: int
+    when: Mono
 
 
 @dataclass(slots=True)
@@ -50,19 +59,38 @@ class _Phrase:
     heard_chars: int = 0
     complete: bool = False
     words: list[SpokenWord] = field(default_factory=list)
+    cues: list[tuple[int, int]] = field(default_factory=list)
+    """(samples, characters): once so much was sent, a mark can prove that so much was heard."""
+    marked: int = 0  # cues whose mark was sent in this epoch
+
+    @property
+    def over(self) -> bool:
+        """Whether all audio that will ever come was sent."""
+        return self.complete and self.sent >= self.samples
+
+    def rewind(self) -> None:
+        """What was not heard is to be sent again, from the start of its first word."""
+        if self.complete and self.heard_chars == len(self.text):
+            self.sent = self.samples  # nothing but a word that its synthesiser broke off
+            return
+        begins = (word.at for word in self.words if word.start >= self.heard_chars)
+        at = min(next(begins, 0), self.sent) if self.heard_chars else 0
+        self.sent = at - at % FRAME_SAMPLES
+        self.marked = sum(chars <= self.heard_chars for _, chars in self.cues)
 
 
 class Playout:
     """The agent's voice in one call. Phrases are numbered from 0 and never re-used."""
 
-    __slots__ = ("_epoch", "_first", "_phrases", "_play_end", "_policy", "_sending")
+    __slots__ = ("_epoch", "_first", "_held", "_phrases", "_play_end", "_policy", "_sending")
 
     def __init__(self, policy: PlayoutPolicy) -> None:
         self._policy = policy
         self._phrases: list[_Phrase] = []
-        self._first = 0  # the first phrase of this epoch
+        self._first = 0  # the first phrase of this reply
         self._sending = 0  # the phrase that is being sent
         self._epoch = 0
+        self._held = False
         self._play_end = Mono(-math.inf)
 
     # -- what comes in -------------------------------------------------------------------------
@@ -74,22 +102,20 @@ class Playout:
 
     def queue(
         self, phrase: int, samples: int, words: Sequence[SpokenWord], *, complete: bool
-    ) -> Sequence[Cue]:
-        """*samples* more audio of *phrase* are here; the marks to send along with it.
+    ) -> None:
+        """*samples* more audio of *phrase* are here, and the marks of its *words*.
 
         A complete phrase is padded to whole frames by the shell and must come in whole frames.
         """
         entry = self._phrases[phrase]
-        cues = []
         for word in words:
             if entry.words:  # a word is heard once the next one begins
-                cues.append(self._cue(phrase, entry.words[-1].end, word.at))
+                entry.cues.append((word.at, entry.words[-1].end))
             entry.words.append(word)
         entry.samples += samples
         if complete:
             entry.complete = True
-            cues.append(self._cue(phrase, len(entry.text), entry.samples))
-        return cues
+            entry.cues.append((entry.samples, len(entry.text)))
 
     def drop(self, phrase: int) -> None:
         """The synthesiser failed: no more audio of *phrase* will come, nor a mark for its end."""
@@ -99,18 +125,36 @@ class Playout:
 
     def due(self, now: Mono) -> int:
         """How many frames of queued audio to send now, so that the carrier stays ahead."""
+        if self._held:
+            return 0
         ahead_s = max(self._play_end - now, 0.0)
         room = math.ceil((self._policy.lead_s - ahead_s) / FRAME_S - 1e-9)
-        return max(0, min(room, self._unsent() // FRAME_SAMPLES))
+        return max(0, min(room, self.unsent // FRAME_SAMPLES))
 
-    def sent(self, now: Mono) -> Mono:
-        """One frame of the phrase at the head was sent; when the caller will hear it."""
+    def send(self, now: Mono) -> Frame:
+        """Take the next frame, which must be due; the marks before it come from `reached`."""
         while self._phrases[self._sending].sent >= self._phrases[self._sending].samples:
             self._sending += 1
-        self._phrases[self._sending].sent += FRAME_SAMPLES
-        starts = Mono(max(self._play_end, now))
-        self._play_end = Mono(starts + FRAME_S)
-        return starts
+        entry = self._phrases[self._sending]
+        frame = Frame(self._sending, entry.sent, Mono(max(self._play_end, now)))
+        entry.sent += FRAME_SAMPLES
+        self._play_end = Mono(frame.when + FRAME_S)
+        return frame
+
+    def reached(self) -> list[str]:
+        """The marks to send now, behind the frames that were sent so far; each comes once."""
+        names: list[str] = []
+        while not self._held and self._sending < len(self._phrases):
+            entry = self._phrases[self._sending]
+            for after, chars in entry.cues[entry.marked :]:
+                if after > entry.sent and not entry.over:
+                    break
+                names.append(f"{self._epoch}.{self._sending}.{chars}")
+                entry.marked += 1
+            if not entry.over or self._sending + 1 == len(self._phrases):
+                break
+            self._sending += 1
+        return names
 
     def mark(self, name: str) -> bool:
         """The carrier returned *name*; whether it proves that something was heard."""
@@ -126,12 +170,28 @@ class Playout:
         entry.heard_chars = max(entry.heard_chars, min(chars, len(entry.text)))
         return True
 
+    def hold(self, now: Mono) -> None:
+        """The carrier's buffer was emptied; nothing is due until `release`. Idempotent."""
+        if self._held:
+            return
+        self._held = True
+        self._epoch += 1
+        for entry in self._phrases[self._first :]:
+            entry.rewind()
+        self._sending = min(self._sending, self._first)
+        self._play_end = now
+
+    def release(self, now: Mono) -> None:
+        """What was held may be sent again; idempotent."""
+        self._held = False
+        self._play_end = Mono(max(self._play_end, now))
+
     def clear(self, now: Mono) -> str:
-        """Everything not yet heard is dropped; the text that was heard since the last epoch."""
+        """Everything not yet heard is dropped; the text that was heard of this reply."""
         heard = self.heard()
         self._epoch += 1
         self._first = self._sending = len(self._phrases)
-        self._play_end = now
+        self._held, self._play_end = False, now
         return heard
 
     def close(self) -> str:
@@ -148,7 +208,7 @@ class Playout:
         Audio that still has to be synthesised counts by its words, less the synthesiser's delay
         when nothing else would cover it.
         """
-        queued_s = self._unsent() / SAMPLE_RATE
+        queued_s = self.unsent / SAMPLE_RATE
         expected_s = sum(
             len(p.text.split()) / WORDS_PER_S
             for p in self._phrases[self._first :]
@@ -165,7 +225,7 @@ class Playout:
     def drained(self, now: Mono) -> bool:
         """Whether all phrases were heard; after a grace, time counts for marks that got lost."""
         phrases = self._phrases[self._first :]
-        if any(not p.complete or p.sent < p.samples for p in phrases):
+        if self._held or not all(p.over for p in phrases):
             return False
         if all(p.heard_chars == len(p.text) for p in phrases if p.samples):
             return True
@@ -173,13 +233,22 @@ class Playout:
 
     def heard(self) -> str:
         """The text that was heard since the last `clear` or `close`: whole words, a prefix."""
-        parts = (p.text[: p.heard_chars].strip() for p in self._phrases[self._first :])
-        return " ".join(part for part in parts if part)
+        return _joined(p.text[: p.heard_chars] for p in self._phrases[self._first :])
 
-    # -- inside --------------------------------------------------------------------------------
+    def unheard(self) -> str:
+        """The rest of what was given to be spoken."""
+        return _joined(p.text[p.heard_chars :] for p in self._phrases[self._first :])
 
-    def _unsent(self) -> int:
+    @property
+    def held(self) -> bool:
+        """Whether nothing is sent until `release`."""
+        return self._held
+
+    @property
+    def unsent(self) -> int:
+        """Samples that are here and were not sent."""
         return sum(p.samples - p.sent for p in self._phrases[self._sending :])
 
-    def _cue(self, phrase: int, chars: int, after: int) -> Cue:
-        return Cue(after, f"{self._epoch}.{phrase}.{chars}")
+
+def _joined(parts: Iterable[str]) -> str:
+    return " ".join(part for part in map(str.strip, parts) if part)

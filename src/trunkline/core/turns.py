@@ -2,8 +2,12 @@
 
 It counts in the call's own samples, not in wall time, so a late or bursty carrier changes nothing.
 
-    silent --(onset_windows of speech in a row)--> speaking --(hangover_s without speech)--> silent
+    silent --(onset_windows of speech in a row)--> speaking --(a pause without speech)----> silent
                                                             --(utterance_max_s)-----------> silent
+
+The pause is `hangover_s`, or `hangover_open_s` after a `Hint` that the sentence cannot be over. A
+recogniser without interim transcripts gives no hints: `hangover_s` holds then, because each turn
+would pay for the longer one, while a caller who goes on only has an unheard reply thought anew.
 
 The speech probability that keeps an utterance open is lower than the one that opens it: voices
 fade before they end.
@@ -20,14 +24,22 @@ class TurnPolicy:
     """Seconds and probabilities of turn-taking.
 
     *onset_windows* windows of 32 ms make an onset (a barge-in must be heard within 250 ms, a click
-    must not count); *hangover_s* of 0.3 is the safer default against pauses inside a sentence.
+    must not count); *hangover_s* is the pause that ends a turn, *hangover_open_s* the one that ends
+    it after half a sentence; what is longer than *backchannel_max_s* is neither a cough nor a
+    "mm-hm". *speculate*: tell when a turn is likely over, which is when the words have stayed for
+    *stable_s* and the caller has been silent for *settle_s*.
     """
 
     onset_probability: float = 0.5
     stay_probability: float = 0.35
     onset_windows: int = 3
     hangover_s: float = 0.3
+    hangover_open_s: float = 1.0
     utterance_max_s: float = 28.0
+    backchannel_max_s: float = 1.2
+    speculate: bool = True
+    settle_s: float = 0.12
+    stable_s: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,13 @@ class Window:
     probability: float
     start: Sample
     end: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """The words of the utterance so far; *open*: more must follow them."""
+
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +73,44 @@ class EndOfSpeech:
     known_at: Sample
 
 
+@dataclass(frozen=True, slots=True)
+class Lasts:
+    """The caller has spoken for longer than `backchannel_max_s`, up to sample *at*."""
+
+    at: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class LikelyOver:
+    """The caller seems to have finished at sample *at*; told once an utterance at most."""
+
+    at: Sample
+
+
+Told = Onset | Lasts | LikelyOver | EndOfSpeech
+
+
 class Turns:
     """The machine of one caller; it has no deadline: its time is the audio itself."""
 
-    __slots__ = ("_ended", "_policy", "_run", "_run_start", "_speaking", "_started")
+    __slots__ = (
+        "_ended",
+        "_hinted",
+        "_lasting",
+        "_likely",
+        "_now",
+        "_open",
+        "_policy",
+        "_run",
+        "_run_start",
+        "_speaking",
+        "_started",
+    )
 
     def __init__(self, policy: TurnPolicy) -> None:
         self._policy = policy
-        self._speaking = False
+        self._speaking = self._lasting = self._likely = self._open = False
+        self._now, self._hinted = Sample(0), Sample(-1)  # -1: no words of this utterance yet
         self._run, self._run_start = 0, Sample(0)
         self._started, self._ended = Sample(0), Sample(0)
 
@@ -74,10 +123,14 @@ class Turns:
         """Never: silence arrives as windows."""
         return None
 
-    def feed(self, window: Window, now: Mono) -> Sequence[Onset | EndOfSpeech]:
-        """Take the next window; at most one onset or end comes of it."""
+    def feed(self, fact: Window | Hint, now: Mono) -> Sequence[Told]:
+        """Take the next window, of which at most one fact comes, or a hint, of which none does."""
         del now  # this machine's clock is the audio
-        return self._while_speaking(window) if self._speaking else self._while_silent(window)
+        if isinstance(fact, Hint):
+            self._open, self._hinted = fact.open, self._now
+            return ()
+        self._now = fact.end
+        return self._while_speaking(fact) if self._speaking else self._while_silent(fact)
 
     def _while_silent(self, window: Window) -> Sequence[Onset]:
         if window.probability < self._policy.onset_probability:
@@ -88,16 +141,32 @@ class Turns:
         self._run += 1
         if self._run < self._policy.onset_windows:
             return ()
-        self._speaking, self._run = True, 0
+        self._speaking, self._run, self._hinted = True, 0, Sample(-1)
+        self._lasting = self._likely = self._open = False
         self._started, self._ended = self._run_start, window.end
         return (Onset(self._started),)
 
-    def _while_speaking(self, window: Window) -> Sequence[EndOfSpeech]:
+    def _while_speaking(self, window: Window) -> Sequence[Told]:
         if window.probability >= self._policy.stay_probability:
             self._ended = window.end
         silence_s = (window.end - self._ended) / SAMPLE_RATE
         length_s = (window.end - self._started) / SAMPLE_RATE
-        if silence_s < self._policy.hangover_s and length_s < self._policy.utterance_max_s:
-            return ()
-        self._speaking = False
-        return (EndOfSpeech(self._ended, window.end),)
+        policy = self._policy
+        hangover_s = policy.hangover_open_s if self._open else policy.hangover_s
+        if silence_s >= hangover_s or length_s >= policy.utterance_max_s:
+            self._speaking = False
+            return (EndOfSpeech(self._ended, window.end),)
+        spoken_s = (self._ended - self._started) / SAMPLE_RATE
+        if not self._lasting and spoken_s > policy.backchannel_max_s:
+            self._lasting = True
+            return (Lasts(self._ended),)
+        if silence_s >= policy.settle_s and self._settled(window):
+            self._likely = True
+            return (LikelyOver(self._ended),)
+        return ()
+
+    def _settled(self, window: Window) -> bool:
+        """Whether the words have not changed for a while, and can be all."""
+        if self._likely or self._open or self._hinted < 0 or not self._policy.speculate:
+            return False
+        return (window.end - self._hinted) / SAMPLE_RATE >= self._policy.stable_s

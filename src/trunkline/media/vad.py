@@ -11,7 +11,6 @@ gives `output[B, 1]` and the next state. The package imports torch: we only look
 """
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +20,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
+from trunkline.core.turns import Window
 from trunkline.errors import InputError
 from trunkline.media import g711
 from trunkline.types import SAMPLE_RATE, Sample
@@ -38,14 +38,6 @@ _MEND: Final = "Install it with: pip install --no-deps silero-vad"
 _SILENCE: Final = b"\xff"  # mu-law zero
 _UNIT: Final = g711.mulaw_decode(bytes(range(256))).astype(np.float32) / np.float32(32_768)
 """Mu-law code -> sample in -1..1: one lookup instead of two passes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """*probability* of speech in the 256 samples of the call before sample *end*."""
-
-    probability: float
-    end: Sample
 
 
 def model_path(package: str = "silero_vad") -> Path:
@@ -106,7 +98,8 @@ class VadStream:
         """Move on by the window that was just judged."""
         self._state = state
         del self._audio[:WINDOW_SAMPLES]
-        return Window(probability, Sample(self._fed - len(self._audio) + _CONTEXT))
+        end = self._fed - len(self._audio) + _CONTEXT
+        return Window(probability, Sample(end - WINDOW_SAMPLES), Sample(end))
 
 
 class VadPool:

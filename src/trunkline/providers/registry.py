@@ -178,7 +178,9 @@ def build(config: Config, name: str, resources: Resources, apis: Apis | None = N
     if factory is None:
         known = [api for stage, api in apis if stage == endpoint.stage]
         what = f"there is no api {endpoint.api!r} for {endpoint.stage}"
-        mend = f"{did_you_mean(endpoint.api, known)} All: {', '.join(sorted(known))}"
+        mend = did_you_mean(endpoint.api, known)
+        if not mend.startswith("Known"):
+            mend += f" Known for {endpoint.stage}: {', '.join(sorted(known))}"
         raise config.error(("endpoints", name, "api"), what, mend)
     try:
         return factory(settings, endpoint, resources)

@@ -68,25 +68,19 @@ def judge(question: str, utterance: str) -> Verdict:
             return Verdict(answer, (answered,))
 
 
-def carried_over(
-    state: Consent, question: str, answer: str, rule: str
+def answered(
+    question: str, utterance: str, *, granted: bool
 ) -> tuple[tuple[str, Mapping[str, object]], ...]:
-    """The events that bring a call which was resumed to the *state* that it had reached before.
+    """The events of an *utterance* that was taken for the answer, *granted* if it opens the record.
 
-    *question*, *answer* and *rule* are those of its first journal: consent rests on what was said
-    then, and holds for the same caller on the same line.
+    A yes does not, if the question was not heard.
     """
-    asked = ("consent.asked", {"text": question})
-    yes = {"text": answer, "answer": "yes", "question": question, "rule": rule}
-    match state:
-        case Consent.UNASKED:
-            return ()
-        case Consent.ASKED:
-            return (asked,)
-        case Consent.GRANTED:
-            return (asked, ("consent.answered", yes), ("consent.granted", {"rule": rule}))
-        case Consent.REFUSED | Consent.WITHDRAWN:
-            return (asked, ("consent.refused", {"rule": "not granted before the call broke off"}))
+    verdict = judge(question, utterance)
+    if granted or verdict.answer == "no":
+        return verdict.events
+    rule = "a yes counts only if the question was heard, an unclear answer never"
+    said = (event for event in verdict.events if event[0] != "consent.granted")
+    return (*said, ("consent.refused", {"rule": rule}))
 
 
 class ConsentGuard:

@@ -1,8 +1,8 @@
 """The events of a call: every type, its payload's keys, and how a projection reads them.
 
 A type or key that is not in the table is kept and ignored, so anyone may add some; what is in the
-table must have its required keys with these types (`problems` says what is wrong; the conformance
-tests run it over every call). Samples (`Sample`) and seconds of the call are in the envelope, as
+table must have its required keys with these types (`problems` says what is wrong; the tests of
+whole calls run it over each). Samples (`Sample`) and seconds of the call are in the envelope, as
 is the zone; `where` names turn, step and attempt. Texts are as said, never normalised.
 
 Stage of an attempt: `stage` is `llm` unless it says otherwise, so STT and TTS attempts need it.
@@ -59,7 +59,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         {"broken": bool},
     ),
     "call.transferred": Kind("the leg was handed on", {"to": str}),
-    "dtmf": Kind("a digit", {"digit": str}),
+    "dtmf": Kind("a digit; calls note `keys.pressed` instead", {"digit": str}),
+    "keys.pressed": Kind("so many keys, never which: they may be a card's", {"count": int}),
     # Consent: see `records/consent.py`; `judge` makes the last three.
     "consent.asked": Kind("the question as it was put", {"text": str}),
     "consent.answered": Kind(
@@ -85,7 +86,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         {"words": list, "endpoint": str},
     ),
     # The agent's reply. Three texts: generated (by the model), spoken (given to TTS), heard.
-    "reply.started": Kind("a reply was decided", {"turn": int}, {"line": str}),
+    "reply.started": Kind(
+        "a reply was decided; line: which of the persona's it begins with",
+        {"turn": int},
+        {"line": str},
+    ),
     "phrase.spoken": Kind(
         "a phrase was given to TTS; endpoint: who wrote it, empty for a fixed line",
         {"index": int, "text": str},
@@ -106,7 +111,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         "all that the caller has heard of this reply; upto: its end in the spoken text",
         {"text": str, "upto": int},
     ),
-    "barge_in": Kind("the caller spoke over the agent", {}, {"at": int}),
+    "reply.held": Kind("the caller made a sound: the agent falls silent and waits what it is"),
+    "reply.resumed": Kind("it was nothing: the agent goes on with the first word not heard"),
+    "speculation.started": Kind("a model was asked before the caller's turn had surely ended"),
+    "speculation.confirmed": Kind("the caller had said just that: the reply may be heard"),
+    "speculation.wasted": Kind("the caller said something else: the reply ends unheard"),
+    "barge_in": Kind("the caller took the word from the agent", {}, {"at": int}),
     "reply.ended": Kind(
         "the reply is over, said or interrupted",
         {"generated": str, "spoken": str, "heard": str, "interrupted": bool},
@@ -139,6 +149,11 @@ KINDS: Final[Mapping[str, Kind]] = {
             "cost": _NUMBER | None,
         },
     ),
+    "attempt.suspected": Kind(
+        "it fell silent and another was launched beside it",
+        {"endpoint": str, "fault": str, "silent_s": _NUMBER, "queued_s": _NUMBER},
+    ),
+    "phrase.lost": Kind("no synthesiser of the route could say it", {"index": int, "text": str}),
     "failover": Kind(
         "the reply went on elsewhere; queued_s: audio that the caller still had to hear",
         {"from": str, "to": str, "fault": str},

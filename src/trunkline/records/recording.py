@@ -61,7 +61,9 @@ def transcript_markdown(transcript: Transcript) -> str:
 
 def _line(entry: Entry) -> str:
     text = _plain(entry.text) or "_(nothing)_"
-    line = f"**{_clock(entry.start)} {entry.speaker.capitalize()}:** {text}"
+    writers = [_plain(name) for name in entry.endpoints if entry.speaker == "agent"]
+    by = f" ({', then '.join(writers)})" if writers else ""
+    line = f"**{_clock(entry.start)} {entry.speaker.capitalize()}{by}:** {text}"
     if not entry.interrupted:
         return line
     unheard = entry.spoken.removeprefix(entry.text).strip()

@@ -19,7 +19,8 @@ from trunkline.calls.pacer import Listener
 from trunkline.contracts import CarrierEvent, Context, MarkPlayed, Media, Started, Stopped
 from trunkline.contracts import Digit as CarrierDigit
 from trunkline.core.playout import WORDS_PER_S
-from trunkline.media.vad import WINDOW_SAMPLES, Window
+from trunkline.core.turns import Window
+from trunkline.media.vad import WINDOW_SAMPLES
 from trunkline.telephony.line import (
     Act,
     SendAudio,
@@ -156,6 +157,15 @@ def speech(phrase: Phrase) -> Speech:
     return Speech(phrase.index, audio.tobytes(), tuple(marks), last=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Hears:
+    """What a recogniser makes of an utterance: *interims*, each after so many seconds of audio
+    (the 0.4 s before the onset count), and the *final* text."""
+
+    final: str
+    interims: Sequence[tuple[float, str]] = ()
+
+
 class SimStt:
     """A recogniser that hears *texts*, one an utterance, *final_s* after its end.
 
@@ -163,7 +173,7 @@ class SimStt:
     """
 
     def __init__(
-        self, name: str, texts: Sequence[str | Exception | None], final_s: float = 0.02
+        self, name: str, texts: Sequence[str | Hears | Exception | None], final_s: float = 0.02
     ) -> None:
         self.endpoint = endpoint(name, StageName("stt"))
         self.heard: list[list[AudioFrame]] = []
@@ -178,18 +188,23 @@ class SimStt:
         yield self._recognise(source, self._texts.popleft())
 
     async def _recognise(
-        self, source: AsyncIterator[AudioFrame], text: str | Exception | None
+        self, source: AsyncIterator[AudioFrame], text: str | Hears | Exception | None
     ) -> AsyncIterator[Transcript]:
         frames: list[AudioFrame] = []
         self.heard.append(frames)
+        interims = deque(text.interims if isinstance(text, Hears) else ())
+        samples = 0
         async for frame in source:
-            frames.append(frame)  # noqa: PERF401  # seen while it grows
+            frames.append(frame)
+            samples += len(frame.pcm) // 2
+            while interims and interims[0][0] * SAMPLE_RATE <= samples:
+                yield Transcript(interims.popleft()[1], final=False)
         if text is None:
             await asyncio.get_running_loop().create_future()
         await asyncio.sleep(self._final_s)
         if isinstance(text, Exception):
             raise text
-        yield Transcript(text or "", final=True)
+        yield Transcript(text.final if isinstance(text, Hears) else text or "", final=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +287,9 @@ class SimVad:
                 del listener.audio[:WINDOW_SAMPLES]
                 quiet = window.count(0xFF) + window.count(0x7F)
                 end = Sample(listener.fed - len(listener.audio))
-                judged.append((listener, Window(float(quiet < WINDOW_SAMPLES // 2), end)))
+                speech = float(quiet < WINDOW_SAMPLES // 2)
+                start = Sample(end - WINDOW_SAMPLES)
+                judged.append((listener, Window(speech, start, end)))
         return judged
 
 

@@ -71,16 +71,16 @@ async def test_words_keep_their_place_across_a_gap() -> None:
     ]
 
 
-async def test_interim_results_come_every_300_ms_of_audio_if_they_changed() -> None:
+async def test_interim_results_come_every_150_ms_of_audio_if_they_changed() -> None:
     """An interim that says nothing new is not worth a fact."""
     engine = recogniser(heard(""), heard("yes"), heard("yes"), heard("yes please"))
-    given = await transcribe(engine, *(160 * n for n in range(50)))
+    given = await transcribe(engine, *(160 * n for n in range(26)))
     assert [(transcript.text, transcript.final) for transcript in given] == [
         ("yes", False),
         ("yes please", True),
     ]
     kinds = [kind for kind, _ in engine.sent]
-    assert [n for n, kind in enumerate(kinds) if kind is Kind.INTERIM] == [15, 31, 47]
+    assert [n for n, kind in enumerate(kinds) if kind is Kind.INTERIM] == [8, 17, 26]
 
 
 async def test_an_utterance_without_words_has_an_empty_final_transcript() -> None:

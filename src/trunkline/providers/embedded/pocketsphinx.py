@@ -50,7 +50,7 @@ class PocketsphinxStt:
         size = read.whole("decoders", Bounds(2, 1, 64, "processes"))
         waiting = read.whole("waiting", Bounds(8, 0, 1_000, "utterances"))
         wait_s = read.number("wait_s", Bounds(2.0, 0.0, 30.0, "seconds"))
-        interim_ms = read.whole("interim_ms", Bounds(300, 100, 5_000, "ms of audio"))
+        interim_ms = read.whole("interim_ms", Bounds(150, 100, 5_000, "ms of audio"))
         cache = read.text("cache_dir", str(default_cache()))
         read.done()
         self._interim = interim_ms * SAMPLE_RATE // 1_000

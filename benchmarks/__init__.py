@@ -1,0 +1,1 @@
+"""Measurements of the media path; `python -m benchmarks --help`. They assert no times."""

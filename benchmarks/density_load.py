@@ -1,0 +1,179 @@
+"""Callers and carrier in one process: N phone lines that speak in cycles, paced in real time.
+
+A line sends a frame every 20 ms, muted or not, as Twilio does; it plays what it is sent and
+echoes marks when they are due. The lines start one after the other over one cycle, so that
+callers and agents speak at different times. The WebSocket is done by hand: a client library costs
+more than the worker it is to load.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from array import array
+from collections import deque
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import uvloop
+from typing_extensions import override
+
+import trunkline.console
+from trunkline.media import wav
+from trunkline.media.g711 import mulaw_encode
+from trunkline.telephony.server import MEDIA_PATH
+from trunkline.telephony.twilio import AgentAudio, AgentClear, AgentMark, CarrierSide
+from trunkline.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Sample
+
+CYCLE_S = 6.0
+"""Silence (the agent speaks), then a sentence, then silence again."""
+SPEAKS_AT_S = 3.0
+_GROUPS = 10  # of lines, 2 ms apart: callers do not share a clock
+
+
+def cycle() -> list[bytes]:
+    """The caller's audio of one cycle as mu-law frames: recorded speech, or Silero hears none."""
+    clip = wav.read(Path(trunkline.console.__path__[0]) / "clips" / "consent_yes.wav")
+    audio = np.zeros(int(CYCLE_S * SAMPLE_RATE), np.int16)
+    start = int(SPEAKS_AT_S * SAMPLE_RATE)
+    audio[start : start + len(clip)] = clip
+    mulaw = mulaw_encode(audio)
+    return [mulaw[i : i + FRAME_SAMPLES] for i in range(0, len(mulaw), FRAME_SAMPLES)]
+
+
+class Line(asyncio.Protocol):
+    """One phone line, from its handshake on; `tick` it every 20 ms."""
+
+    def __init__(self, number: int, frames: list[bytes]) -> None:
+        self.stream = f"MZ{number}"
+        self.sent = array("d")
+        """When each frame was sent: `time.monotonic()`, the same clock as the worker's."""
+        self.frames_heard = 0
+        self.lost = False
+        self._side = CarrierSide(self.stream, f"CA{number}")
+        self._frames, self._open = frames, False
+        self._inbox = b""
+        self._plays_until = 0.0
+        self._marks: deque[tuple[float, str]] = deque()
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are not its children
+        self._transport.write(
+            f"GET {MEDIA_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        data = self._inbox + data if self._inbox else data
+        if not self._open:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            self._inbox = data
+            if end:
+                if b" 101 " not in head[:20]:
+                    raise AssertionError(f"no WebSocket: {head[:80]!r}")
+                self._open, self._inbox = True, rest
+                self._transport.write(frame(self._side.connected()) + frame(self._side.start({})))
+            return
+        now, place = time.monotonic(), 0
+        while len(data) - place >= 4:
+            kind, size, start = data[place], data[place + 1], place + 2
+            if size == 126:
+                size, start = int.from_bytes(data[place + 2 : place + 4], "big"), place + 4
+            if len(data) < start + size:
+                break
+            if kind == 0x81:
+                self._take(data[start : start + size], now)
+            place = start + size
+        self._inbox = data[place:]
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+
+    def tick(self) -> None:
+        """Send the frame that is due, and the marks of what was played by now."""
+        if not self._open or self.lost:
+            return
+        number, now = len(self.sent), time.monotonic()
+        pcm = self._frames[number % len(self._frames)]
+        out = frame(self._side.media(pcm, Sample(number * FRAME_SAMPLES)))
+        while self._marks and self._marks[0][0] <= now:
+            out += frame(self._side.mark(self._marks.popleft()[1]))
+        self.sent.append(now)
+        self._transport.write(out)
+
+    def _take(self, message: bytes, now: float) -> None:
+        match self._side.decode(message):
+            case AgentAudio(mulaw):
+                self.frames_heard += 1
+                self._plays_until = max(self._plays_until, now) + len(mulaw) / SAMPLE_RATE
+            case AgentMark(name):
+                self._marks.append((self._plays_until, name))
+            case AgentClear():
+                self._plays_until = now
+                self._marks = deque((now, name) for _, name in self._marks)
+            case None:
+                raise AssertionError(f"not Twilio's protocol: {message[:80]!r}")
+
+
+def frame(message: bytes) -> bytes:
+    """A client's text frame (RFC 6455 section 5.2), masked with a key of zeros.
+
+    The server unmasks it like any other; the key is to be unpredictable only to protect proxies.
+    """
+    size = len(message)
+    head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
+    return head + b"\0\0\0\0" + message
+
+
+async def main(port: int, calls: int, folder: Path) -> None:
+    """Dial, one line after the other over one cycle; send until the parent says `end`."""
+    loop = asyncio.get_running_loop()
+    ended, frames, lines = asyncio.Event(), cycle(), list[Line]()
+    began: list[float] = []
+
+    def read() -> None:
+        line = os.read(0, 64)
+        if not line:
+            os._exit(1)
+        if line.strip() == b"begin":
+            began[:] = [float(sum(line.frames_heard for line in lines)), time.process_time()]
+        else:
+            ended.set()
+
+    loop.add_reader(0, read)
+    zero, number = loop.time(), 0
+    while not ended.is_set():
+        for group in range(_GROUPS):
+            due = zero + number * FRAME_S + group * FRAME_S / _GROUPS
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            for line in lines[group::_GROUPS]:
+                line.tick()
+        number += 1
+        wanted = min(calls, int(calls * number * FRAME_S / CYCLE_S))
+        while len(lines) < wanted:
+            _, fresh = await loop.create_connection(
+                lambda: Line(len(lines), frames), "127.0.0.1", port
+            )
+            lines.append(fresh)
+    heard, cpu_s = sum(line.frames_heard for line in lines) - began[0], time.process_time()
+    (folder / "sent.json").write_text(json.dumps({line.stream: list(line.sent) for line in lines}))
+    told = {"frames_heard": heard, "cpu_s": cpu_s - began[1], "lost": sum(x.lost for x in lines)}
+    sys.stdout.write(json.dumps({"load": told}) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # the worker reports for itself; hanging up would only add to it
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("calls", type=int)
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    uvloop.run(main(given.port, given.calls, given.folder))

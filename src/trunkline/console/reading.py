@@ -1,0 +1,63 @@
+"""`trunkline records`: what the sealed journal of a call proves, in words."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from trunkline.errors import InputError
+from trunkline.records.events import get, get_or
+from trunkline.records.projections import attempts, consent_record, transcript
+from trunkline.records.store import JOURNAL, Store, StoredCall
+from trunkline.types import Event
+
+
+def lines(directory: Path) -> Iterator[str]:
+    """One line a call under *directory*: id, start (UTC), seconds, why it ended."""
+    for call in Store(directory).list_calls():
+        events = call.events
+        began = datetime.fromtimestamp(events[0].wall, UTC)
+        length_s = events[-1].mono - events[0].mono
+        ended = transcript(events).ended or "not said"
+        yield f"{call.call}  {began:%Y-%m-%d %H:%M:%S}  {length_s:6.1f} s  {ended}"
+
+
+def shown(directory: Path, call: str) -> str:
+    """The record of *call* (an id, or `last`) for a person; renders its transcript and recording.
+
+    Raises `InputError` if there is none, `RecordError` if the journal is damaged.
+    """
+    stored = _find(Store(directory), call)
+    consent = consent_record(stored.events)
+    told = [stored.transcript().read_text("utf-8")]
+    told.append(f"Consent: {consent.state.value}")
+    if consent.answer:
+        told[-1] += f' ("{consent.answer}", rule set {consent.rule})'
+    told += [_failover(event) for event in stored.events if event.type == "failover"]
+    made = attempts(stored.events)
+    lost = sum(one.outcome != "won" for one in made)
+    told.append(f"Attempts: {len(made)}, of which {lost} failed or lost")
+    told.append(f"Journal: {stored.path / JOURNAL}, {len(stored.events)} events, chain verified")
+    told.append(f"Transcript: {stored.path / 'transcript.md'}")
+    if consent.granted_from is not None:
+        told.append(f"Recording: {stored.recording()}")
+    return "\n".join(told)
+
+
+def _failover(event: Event) -> str:
+    return (
+        f"Failover in turn {event.where.turn}: {get(event, 'from', str)} "
+        f"{get(event, 'fault', str)}, {get(event, 'to', str)} went on with "
+        f"{get_or(event, 'queued_s', float, 0.0):.2f} s of speech still to be heard"
+    )
+
+
+def _find(store: Store, call: str) -> StoredCall:
+    if call != "last":
+        return store.open_call(call)
+    calls = store.list_calls()
+    if not calls:
+        raise InputError(
+            f"no sealed call under {store.calls}. Name the directory that records.directory of "
+            "the configuration names"
+        )
+    return max(calls, key=lambda one: one.events[0].wall)
