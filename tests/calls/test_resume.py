@@ -3,11 +3,16 @@
 import pytest
 
 from tests.calls.rebuilt import rebuilt
-from tests.calls.scenes import HANGS_UP, HANGS_UP_LATE, Scene, calls_tool, says
+from tests.calls.scenes import GREETING, HANGS_UP, HANGS_UP_LATE, Scene, calls_tool, says
+from trunkline.calls.session import Policies
 from trunkline.core.call import Call
-from trunkline.core.call_words import Begin, CallPolicy
+from trunkline.core.call_words import Begin, CallPolicy, SayLine, Think
 from trunkline.core.history import spoken
-from trunkline.testing.simulated import Beat, tokens
+from trunkline.core.reply import SILENT
+from trunkline.core.resumption import Resumption
+from trunkline.core.turns import TurnPolicy
+from trunkline.telephony.script import AfterAgent, BargeIn, HangUp, Press, Step
+from trunkline.testing.simulated import Beat, Hears, tokens
 from trunkline.types import (
     Delta,
     Mono,
@@ -15,6 +20,7 @@ from trunkline.types import (
     Prompt,
 )
 
+PERSONA = Persona("Desk", "en", "Be brief.", "Hello.", "Sorry.")
 HOURS = "We open at nine. We close at five. On Sunday we rest."
 """Three sentences."""
 
@@ -61,7 +67,6 @@ async def test_a_call_can_go_on_from_every_moment() -> None:
     scene = await played()
     notes = scene.journal.notes
     policy = CallPolicy()
-    persona = Persona("Desk", "en", "Be brief.", "Hello.", "Sorry.")
     seen = set()
     for upto in range(1, len(notes)):
         broken = rebuilt(notes[:upto])
@@ -69,7 +74,7 @@ async def test_a_call_can_go_on_from_every_moment() -> None:
         if state.reply is not None:
             assert spoken(state.reply.entries).startswith(state.reply.heard)
             seen.add((state.reply.complete, bool(state.reply.running), bool(state.reply.rest)))
-        acts = Call.resume(state, persona, policy).feed(Begin(), Mono(0.0))
+        acts = Call.resume(state, PERSONA, policy).feed(Begin(), Mono(0.0))
         assert acts
     assert {(True, False, True), (False, False, True), (True, True, True)} <= seen
 
@@ -130,3 +135,88 @@ async def test_a_call_may_break_off_twice() -> None:
     assert after.resumes == 2
     assert after.resumption.history[-1].content == HOURS
     assert after.resumption.origin == first.journal.notes[0].where.call
+
+
+# -- a call that broke off while somebody took the word --------------------------------------------
+
+
+def behind(scene: Scene, type_: str, nth: int = -1) -> Resumption:
+    """The call as it was known when the *nth* event of *type_* was the last one."""
+    places = [place for place, note in enumerate(scene.journal.notes) if note.type == type_]
+    return rebuilt(scene.journal.notes[: places[nth] + 1]).resumption
+
+
+async def test_a_murmur_that_held_the_reply_stops_nothing() -> None:
+    """Neither while it is held, nor once it goes on."""
+    heard = ["yes", "mm hm"]
+    scene = await Scene([says(), says(0.3, after_s=1.0), HANGS_UP], heard, model).play()
+    for state in (behind(scene, "reply.held"), behind(scene, "reply.resumed")):
+        assert state.reply is not None
+        assert state.reply.rest
+        assert [it.content for it in state.history] == [GREETING, "yes"]
+
+
+async def test_words_over_a_held_reply_are_answered_by_the_next_worker() -> None:
+    """They were understood, and nobody acted upon them yet."""
+    heard = ["yes", "please book it"]
+    scene = await Scene([says(), says(1.0, after_s=2.0), HANGS_UP], heard, model).play()
+    state = behind(scene, "transcript.final")
+    assert state.reply is None
+    cut, said = state.history[-2:]
+    assert (cut.role, said.content) == ("assistant", "please book it")
+    assert HOURS.startswith(cut.content)
+    acts = Call.resume(state, PERSONA, CallPolicy()).feed(Begin(), Mono(0.0))
+    assert [type(act) for act in acts] == [SayLine, Think]
+
+
+async def test_a_guess_that_nobody_confirmed_is_dropped() -> None:
+    """The model answers what the caller said in the end, if that is known."""
+    said = Hears("when are you open today", [(1.3, "when are you open")])
+    policies = Policies(turns=TurnPolicy(speculate=True))
+    scene = await Scene([says(), HANGS_UP], [said], model, policies=policies).play()
+    unknown, known = behind(scene, "speculation.started"), behind(scene, "transcript.final")
+    assert [it.content for it in unknown.history] == [GREETING]
+    assert [it.content for it in known.history] == [GREETING, "when are you open today"]
+    assert unknown.reply is None
+    assert known.reply is None
+
+
+async def test_which_keys_were_pressed_is_known_from_the_request() -> None:
+    """No other event tells them; before it, that there were some."""
+    press = Step(Press("411"), BargeIn(1.0))
+    scene = await Scene([says(), press, HANGS_UP], ["yes"], model).play()
+    assert behind(scene, "reply.started").history[-1].content == "[keys pressed]"
+    assert behind(scene, "attempt.request").history[-1].content == "[keys pressed: 4 1 1]"
+
+
+async def test_a_reply_that_a_noise_stopped_goes_on_where_it_was_heard() -> None:
+    """The step that takes it up has said nothing yet when the worker dies."""
+    scene = await Scene([says(), says(2.5, after_s=2.0), HANGS_UP], ["yes", ""], model).play()
+    state = behind(scene, "step.started")
+    assert state.reply is not None
+    assert state.reply.entries[0].content == state.reply.heard != ""
+    acts = Call.resume(state, PERSONA, CallPolicy()).feed(Begin(), Mono(0.0))
+    assert isinstance(acts[1], Think)
+    assert acts[1].heard == state.reply.heard
+
+
+async def test_a_greeting_that_was_begun_anew_is_known_once() -> None:
+    """A noise stopped it."""
+    scene = await Scene([says(2.5, after_s=1.0), HANGS_UP], [""], model).play()
+    assert scene.texts_heard()[-1] == GREETING
+    history = rebuilt(scene.journal.notes).resumption.history
+    assert [it.content for it in history] == [GREETING]
+
+
+async def test_a_goodbye_to_a_silent_caller_still_ends_the_call() -> None:
+    """And a question whether they are there is one that nobody asked for."""
+    scene = await Scene([says(), HANGS_UP_LATE], ["yes"], model, reprompts=True).play()
+    asks = behind(scene, "reply.started", 2)
+    assert asks.reply is not None
+    assert (asks.reply.prompting, asks.reply.closing) == (True, "")
+    says_goodbye = await Scene(
+        [says(), Step(HangUp(), AfterAgent(29.0))], ["yes"], model, reprompts=True
+    ).play()
+    ends = behind(says_goodbye, "phrase.spoken")
+    assert ends.reply is not None
+    assert ends.reply.closing == SILENT

@@ -184,6 +184,8 @@ def test_of_a_greeting_that_another_persona_began_all_is_said() -> None:
     resumed = with_greeting(begun, "Good  morning.").reply
     assert resumed is not None
     assert resumed.rest == "Good morning."
+    said = Resumption(CallId("c0"), 1, (HELLO,))
+    assert with_greeting(said, "Good morning.") is said
     kept = with_greeting(begun, GREETING).reply
     assert kept is not None
     assert kept.rest == QUESTION
