@@ -9,6 +9,7 @@ more than the worker it is to load.
 import argparse
 import asyncio
 import json
+import math
 import os
 import sys
 import time
@@ -22,15 +23,22 @@ import uvloop
 from typing_extensions import override
 
 import trunkline.console
+from benchmarks.density.subject import (
+    CYCLE_FRAMES,
+    CYCLE_S,
+    FRAME_S,
+    FRAME_SAMPLES,
+    SPEAKS_AT_S,
+    SPOKEN_S,
+    numbered,
+)
 from trunkline.media import wav
 from trunkline.media.g711 import mulaw_encode
-from trunkline.telephony.server import MEDIA_PATH
 from trunkline.telephony.twilio import AgentAudio, AgentClear, AgentMark, CarrierSide
-from trunkline.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Sample
+from trunkline.types import SAMPLE_RATE, Sample
 
-CYCLE_S = 6.0
-"""Silence (the agent speaks), then a sentence, then silence again."""
-SPEAKS_AT_S = 3.0
+_SPOKEN_FRAMES = round((SPEAKS_AT_S + SPOKEN_S) / FRAME_S)
+_TEXT, _PING, _PONG = 0x81, 0x89, 0x8A  # RFC 6455 section 5.2, whole messages
 _GROUPS = 10  # of lines, 2 ms apart: callers do not share a clock
 
 
@@ -45,17 +53,28 @@ def cycle() -> list[bytes]:
 
 
 class Line(asyncio.Protocol):
-    """One phone line, from its handshake on; `tick` it every 20 ms."""
+    """One phone line, from its handshake on; `tick` it every 20 ms.
 
-    def __init__(self, number: int, frames: list[bytes]) -> None:
+    All times are `time.monotonic()`, the clock of the subject too.
+    """
+
+    def __init__(self, number: int, path: str, frames: list[bytes]) -> None:
         self.stream = f"MZ{number}"
         self.sent = array("d")
-        """When each frame was sent: `time.monotonic()`, the same clock as the worker's."""
-        self.frames_heard = 0
+        """When each frame was sent."""
+        self.heard_at, self.heard_s = array("d"), array("d")
+        """When each packet of the agent came, and how long it plays."""
+        self.late_s = array("d")
+        """By how much it came after the phone had played all that came before; below zero: what
+        was still in hand. NaN for the first packet of a reply, which nothing waits for."""
+        self.replied_at, self.reply_s = array("d"), array("d")
+        """When each reply began, and how long after the caller had finished. What is said before
+        that (a greeting) is no reply."""
         self.lost = False
         self._side = CarrierSide(self.stream, f"CA{number}")
-        self._frames, self._open = frames, False
+        self._path, self._frames, self._open = path, frames, False
         self._inbox = b""
+        self._turn, self._cleared = -2, False
         self._plays_until = 0.0
         self._marks: deque[tuple[float, str]] = deque()
 
@@ -63,7 +82,7 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are not its children
         self._transport.write(
-            f"GET {MEDIA_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+            f"GET {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )
@@ -87,8 +106,10 @@ class Line(asyncio.Protocol):
                 size, start = int.from_bytes(data[place + 2 : place + 4], "big"), place + 4
             if len(data) < start + size:
                 break
-            if kind == 0x81:
+            if kind == _TEXT:
                 self._take(data[start : start + size], now)
+            elif kind == _PING:
+                self._transport.write(frame(data[start : start + size], _PONG))
             place = start + size
         self._inbox = data[place:]
 
@@ -101,8 +122,8 @@ class Line(asyncio.Protocol):
         if not self._open or self.lost:
             return
         number, now = len(self.sent), time.monotonic()
-        pcm = self._frames[number % len(self._frames)]
-        out = frame(self._side.media(pcm, Sample(number * FRAME_SAMPLES)))
+        mulaw = numbered(self._frames[number % len(self._frames)], number)
+        out = frame(self._side.media(mulaw, Sample(number * FRAME_SAMPLES)))
         while self._marks and self._marks[0][0] <= now:
             out += frame(self._side.mark(self._marks.popleft()[1]))
         self.sent.append(now)
@@ -111,39 +132,52 @@ class Line(asyncio.Protocol):
     def _take(self, message: bytes, now: float) -> None:
         match self._side.decode(message):
             case AgentAudio(mulaw):
-                self.frames_heard += 1
-                self._plays_until = max(self._plays_until, now) + len(mulaw) / SAMPLE_RATE
+                self._hear(len(mulaw) / SAMPLE_RATE, now)
             case AgentMark(name):
                 self._marks.append((self._plays_until, name))
             case AgentClear():
-                self._plays_until = now
+                self._plays_until, self._cleared = now, True
                 self._marks = deque((now, name) for _, name in self._marks)
             case None:
                 raise AssertionError(f"not Twilio's protocol: {message[:80]!r}")
 
+    def _hear(self, seconds: float, now: float) -> None:
+        turn = (len(self.sent) - _SPOKEN_FRAMES - 1) // CYCLE_FRAMES
+        begins = turn != self._turn
+        if begins and turn >= 0:
+            self.replied_at.append(now)
+            self.reply_s.append(now - self.sent[turn * CYCLE_FRAMES + _SPOKEN_FRAMES])
+        self.heard_at.append(now)
+        self.heard_s.append(seconds)
+        self.late_s.append(math.nan if begins or self._cleared else now - self._plays_until)
+        self._turn, self._cleared = turn, False
+        self._plays_until = max(self._plays_until, now) + seconds
 
-def frame(message: bytes) -> bytes:
-    """A client's text frame (RFC 6455 section 5.2), masked with a key of zeros.
+
+def frame(message: bytes, kind: int = _TEXT) -> bytes:
+    """A client's frame (RFC 6455 section 5.2), masked with a key of zeros.
 
     The server unmasks it like any other; the key is to be unpredictable only to protect proxies.
     """
     size = len(message)
-    head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
+    long = size >= 126
+    head = bytes((kind, 0xFE)) + size.to_bytes(2, "big") if long else bytes((kind, 0x80 | size))
     return head + b"\0\0\0\0" + message
 
 
-async def main(port: int, calls: int, folder: Path) -> None:
+async def main(port: int, path: str, calls: int, folder: Path) -> None:
     """Dial, one line after the other over one cycle; send until the parent says `end`."""
     loop = asyncio.get_running_loop()
     ended, frames, lines = asyncio.Event(), cycle(), list[Line]()
-    began: list[float] = []
+    cpu_s = 0.0
 
     def read() -> None:
+        nonlocal cpu_s
         line = os.read(0, 64)
         if not line:
             os._exit(1)
         if line.strip() == b"begin":
-            began[:] = [float(sum(line.frames_heard for line in lines)), time.process_time()]
+            cpu_s = time.process_time()
         else:
             ended.set()
 
@@ -159,21 +193,30 @@ async def main(port: int, calls: int, folder: Path) -> None:
         wanted = min(calls, int(calls * number * FRAME_S / CYCLE_S))
         while len(lines) < wanted:
             _, fresh = await loop.create_connection(
-                lambda: Line(len(lines), frames), "127.0.0.1", port
+                lambda: Line(len(lines), path, frames), "127.0.0.1", port
             )
             lines.append(fresh)
-    heard, cpu_s = sum(line.frames_heard for line in lines) - began[0], time.process_time()
-    (folder / "sent.json").write_text(json.dumps({line.stream: list(line.sent) for line in lines}))
-    told = {"frames_heard": heard, "cpu_s": cpu_s - began[1], "lost": sum(x.lost for x in lines)}
+    cpu_s = time.process_time() - cpu_s
+    seen = {
+        line.stream: {
+            "sent": list(line.sent),
+            "packets": list(zip(line.heard_at, line.heard_s, line.late_s, strict=True)),
+            "replies": list(zip(line.replied_at, line.reply_s, strict=True)),
+        }
+        for line in lines
+    }
+    (folder / "lines.json").write_text(json.dumps(seen))
+    told = {"cpu_s": cpu_s, "lost": sum(line.lost for line in lines)}
     sys.stdout.write(json.dumps({"load": told}) + "\n")
     sys.stdout.flush()
-    os._exit(0)  # the worker reports for itself; hanging up would only add to it
+    os._exit(0)  # the subject reports for itself; hanging up would only add to it
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
+    parser.add_argument("path")
     parser.add_argument("calls", type=int)
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
-    uvloop.run(main(given.port, given.calls, given.folder))
+    uvloop.run(main(given.port, given.path, given.calls, given.folder))
