@@ -9,27 +9,34 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import costs, density, machine, plot
+from benchmarks import costs, machine, plot
+from benchmarks.density import compare, subjects
+from benchmarks.density.run import Density
 
 RESULTS = Path(__file__).parent / "results"
-CALLS = (10, 20, 50, 100, 200)
+CALLS = (10, 20)
 
 
 def main() -> None:
     """Measure, print, and save if asked to."""
     given = _arguments()
-    told: dict[str, object] = {"machine": machine.describe()}
-    print("\n".join(f"{name}: {value}" for name, value in machine.describe().items()))
+    described = machine.describe()
+    told: dict[str, object] = {"machine": described}
+    print("\n".join(f"{name}: {value}" for name, value in described.items()))
     if "costs" in given.what:
         steps = costs.measure()
         told["costs"] = [asdict(step) for step in steps]
         _print_costs(steps)
-    if "density" in given.what:
-        told["density"] = _density(given.calls, given.seconds, given.against)
+    runs = _density(given) if "density" in given.what else []
+    rows = compare.rows(runs)
+    told["density"] = [
+        {**asdict(run), "behind": run.behind, "disturbed": run.disturbed} for run in runs
+    ]
+    print("\n" + "\n".join(compare.verdicts(rows)))
     if given.json is not None:
         given.json.write_text(json.dumps(told, indent=1) + "\n")
     if given.save:
-        _save(told)
+        _save(told, rows, described)
 
 
 def _arguments() -> argparse.Namespace:
@@ -37,9 +44,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "what", nargs="*", default=["costs", "density"], help="costs, density, or both"
     )
-    parser.add_argument("--calls", type=int, nargs="+", default=CALLS, help="calls at once")
     parser.add_argument(
-        "--seconds", type=float, default=12.0, help="measured per run; whole cycles of 6 s"
+        "--subjects", nargs="+", choices=subjects.NAMES, default=subjects.NAMES, help="who is run"
+    )
+    parser.add_argument(
+        "--calls", type=int, nargs="+", default=CALLS, help="calls at once, all subjects in turn"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often; medians count")
+    parser.add_argument("--seconds", type=float, default=8.0, help="measured in each run")
+    parser.add_argument(
+        "--no-limits", action="store_true", help="do not look for where each falls behind"
     )
     parser.add_argument(
         "--against", type=Path, metavar="SRC", help="the src folder of another version, run in turn"
@@ -48,8 +62,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--save", action="store_true", help=f"write to {RESULTS.name}/")
     given = parser.parse_args()
     unknown = set(given.what) - {"costs", "density"}
-    if unknown or min(given.calls) < 1 or given.seconds <= 0:
-        parser.error(f"costs and density are what there is, not {unknown or 'numbers below 1'}")
+    if unknown:
+        parser.error(f"costs and density are what there is, not {', '.join(sorted(unknown))}")
+    if min(given.calls) < 1 or given.rounds < 1 or given.seconds <= 0:
+        parser.error("--calls, --rounds and --seconds have to be above zero")
     if given.against is not None and not (given.against / "trunkline").is_dir():
         parser.error(f"--against {given.against}: there is no trunkline/ in it")
     return given
@@ -61,44 +77,41 @@ def _print_costs(steps: list[costs.Cost]) -> None:
         print(f"{step.name:<44}{step.us:9.2f}{step.hops:8.2f}")
 
 
-def _density(calls: list[int], seconds: float, against: Path | None) -> list[dict[str, object]]:
-    head = ("calls", "CPU-s/call-s", "lag ms p50", "p99", "late ms p50", "p99", "RSS MB")
-    print("\n" + "".join(f"{word:>13}" for word in (*head, "agent", "starved")))
-    runs: list[dict[str, object]] = []
-    for number in calls:
-        run = density.run(number, seconds)
-        _print_density(run)
-        runs.append({**asdict(run), "behind": run.behind, "version": "this"})
-        if against is None:
-            continue
-        other = density.run(number, seconds, against)
-        _print_density(other)
-        ratio = run.cpu_s_per_call_s / other.cpu_s_per_call_s
-        print(f"{'':13}{ratio:13.2f} of the CPU time of {against}")
-        runs.append({**asdict(other), "behind": other.behind, "version": "other"})
+def _density(given: argparse.Namespace) -> list[Density]:
+    tested = [subjects.subject(name) for name in given.subjects]
+    if given.against is not None:
+        tested.append(subjects.other_version(given.against.resolve()))
+    print(
+        f"\n{'subject':<16}{'calls':>6}{'CPU-s/call-s':>14}{'lag ms p50':>12}{'p99':>8}"
+        f"{'late p50':>10}{'p99':>8}{'reply':>7}{'RSS MB':>8}{'/call':>7}{'agent':>7}"
+        f"{'idle':>7}{'others':>8}"
+    )
+    runs = compare.rounds(tested, given.calls, given.rounds, given.seconds, _print_run)
+    for subject in [] if given.no_limits else tested:
+        runs += compare.limit(subject, runs, given.seconds, _print_run)
     return runs
 
 
-def _print_density(run: density.Density) -> None:
-    lags = (run.lag_ms_p50, run.lag_ms_p99, run.late_ms_p50, run.late_ms_p99)
+def _print_run(run: Density) -> None:
     print(
-        f"{run.calls:13d}{run.cpu_s_per_call_s:13.4f}"
-        + "".join(f"{lag:13.1f}" for lag in lags)
-        + f"{run.rss_mb:13.0f}{run.agent_share:13.0%}{run.starved_share:13.0%}"
-        + ("  frames fall behind" if run.behind else "")
+        f"{run.subject[-15:]:<16}{run.calls:6d}{run.cpu_s_per_call_s:14.4f}"
+        f"{run.lag_ms_p50:12.1f}{run.lag_ms_p99:8.1f}{run.late_ms_p50:10.0f}{run.late_ms_p99:8.0f}"
+        f"{run.reply_ms_p50:7.0f}{run.rss_mb:8.0f}{run.rss_mb_per_call:7.2f}{run.agent_share:7.0%}"
+        f"{f'{run.core.idle:.0%}/{run.callers_core.idle:.0%}':>9}"
+        f"{f'{run.core.taken:.0%}/{run.callers_core.taken:.0%}':>9}"
+        + ("  falls behind" if run.behind else "")
+        + ("  disturbed" if run.disturbed else "")
     )
     sys.stdout.flush()
 
 
-def _save(told: dict[str, object]) -> None:
+def _save(told: dict[str, object], rows: list[compare.Row], described: dict[str, str]) -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "media_path.json").write_text(json.dumps(told, indent=1) + "\n")
-    runs = told.get("density")
-    if isinstance(runs, list):
-        mine = sorted(
-            (run for run in runs if run["version"] == "this"), key=lambda run: int(run["calls"])
-        )
-        (RESULTS / "density.svg").write_text(plot.density(mine, machine.describe()))
+    if rows:
+        caption = f"{described['processor']}, {described['cores']} cores, {described['date']}"
+        (RESULTS / "density.svg").write_text(plot.density(rows, caption))
+        (RESULTS / "density.md").write_text(compare.markdown(rows, caption))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,12 @@ class Use:
     @property
     def disturbed(self) -> bool:
         """Whether lags of this run may be those of other load."""
-        return self.stolen + self.others > DISTURBED
+        return self.taken > DISTURBED
+
+    @property
+    def taken(self) -> float:
+        """What the process that was measured could not have had."""
+        return self.stolen + self.others
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,7 @@ class Ticks:
 
     def since(self, before: "Ticks") -> "Ticks":
         """What was added."""
-        return Ticks(
-            self.busy - before.busy, self.idle - before.idle, self.stolen - before.stolen
-        )
+        return Ticks(self.busy - before.busy, self.idle - before.idle, self.stolen - before.stolen)
 
     def use(self, wall_s: float, own_cpu_s: float) -> Use:
         """The shares of *wall_s*, of which *own_cpu_s* were the process's that was measured."""

@@ -18,7 +18,6 @@ import base64
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +123,7 @@ class Recogniser(stt.STT):
     def stream(
         self, *, conn_options: Any = DEFAULT_API_CONNECT_OPTIONS, **named: Any
     ) -> stt.RecognizeStream:
+        del named
         return Hearing(stt=self, conn_options=conn_options)
 
 
@@ -148,6 +148,7 @@ class Brain(llm.LLM):
         conn_options: Any = DEFAULT_API_CONNECT_OPTIONS,
         **named: Any,
     ) -> llm.LLMStream:
+        del named
         return Thought(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 
 

@@ -96,7 +96,13 @@ def report(ears: Ears, folder: Path, port: int, path: str) -> None:
         if not sys.stdin.readline():
             os._exit(1)
         cpu, end = time.process_time() - cpu, time.monotonic()
-        cost = {"begin": begin, "end": end, "cpu_s": cpu, "rss_mb": _rss_mb(), "rss_idle_mb": rss_mb}
+        cost = {
+            "begin": begin,
+            "end": end,
+            "cpu_s": cpu,
+            "rss_mb": _rss_mb(),
+            "rss_idle_mb": rss_mb,
+        }
         ears.save(folder / "arrivals.json")
         _tell("cost", cost)
         os._exit(0)  # hanging up each call is not what is measured

@@ -6,6 +6,7 @@ attempts, playout with marks, the journal on disk.
 
 import argparse
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
@@ -174,6 +175,8 @@ async def main(folder: Path) -> None:
         worker = Worker(agent, pacer, router, lambda call: Timed(records, call, ears))
         server = TelephonyServer(TelephonyConfig(port=0, calls_max=10_000), worker.answer)
         await server.start()
+        gc.collect()  # as `trunkline serve` does
+        gc.freeze()
         subject.report(ears, folder, server.port, MEDIA_PATH)
         await pacer.run()
 
