@@ -66,13 +66,14 @@ class Voice:
         """Send what is due and hand over what was heard."""
         if not self._stirred and not self._playing:
             return  # the agent is silent: half of all ticks
+        packet = self._marked(b"")
         for _ in range(self._playout.due(now)):
-            self._send_marks()
             frame = self._playout.send(now)
             mulaw = bytes(self._audio[frame.phrase][frame.at : frame.at + FRAME_SAMPLES])
-            self._carrier.play(mulaw)
             self._playing.append((frame.when, mulaw))
-        self._send_marks()
+            packet = self._marked(packet + mulaw)
+        if packet:
+            self._carrier.play(packet)
         self._stirred = self._playout.unsent > 0
         self._hand_over(Mono(now - FRAME_S))
 
@@ -112,9 +113,15 @@ class Voice:
             at, frame = self._playing.popleft()
             self._heard(frame, at)
 
-    def _send_marks(self) -> None:
-        for name in self._playout.reached():
+    def _marked(self, packet: bytes) -> bytes:
+        """Send the marks that are due behind *packet*, and it before them; what is left of it."""
+        names = self._playout.reached()
+        if names and packet:
+            self._carrier.play(packet)
+            packet = b""
+        for name in names:
             self._carrier.mark(name)
+        return packet
 
 
 def _nothing() -> None:

@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 
 from trunkline.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Mono, SpokenWord
 
+PACKET_FRAMES = 2
+"""Frames in a message to the carrier: each message costs both ends more than its audio does."""
 WORDS_PER_S = 2.6
 """Speaking rate used to guess a phrase's length before its audio exists."""
 
@@ -124,12 +126,16 @@ class Playout:
         entry.complete = True
 
     def due(self, now: Mono) -> int:
-        """How many frames of queued audio to send now, so that the carrier stays ahead."""
+        """How many frames of queued audio to send now, so that the carrier stays ahead.
+
+        None while there is room for less than a packet, unless that is all there is.
+        """
         if self._held:
             return 0
         ahead_s = max(self._play_end - now, 0.0)
         room = math.ceil((self._policy.lead_s - ahead_s) / FRAME_S - 1e-9)
-        return max(0, min(room, self.unsent // FRAME_SAMPLES))
+        unsent = self.unsent // FRAME_SAMPLES
+        return 0 if room < min(PACKET_FRAMES, unsent) else min(room, unsent)
 
     def send(self, now: Mono) -> Frame:
         """Take the next frame, which must be due; the marks before it come from `reached`."""
