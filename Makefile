@@ -20,7 +20,8 @@ BIN := .venv/bin
 UV := .tools/bin/uv --no-config --quiet
 INSTALL := $(UV) pip install --python $(BIN)/python --require-hashes --no-deps --no-build -r
 LOCK := $(UV) pip compile --universal --fork-strategy fewest --python-version 3.11 --no-emit-index-url \
-	--generate-hashes --override requirements/without.txt --custom-compile-command "make lock"
+	--generate-hashes --custom-compile-command "make lock"
+LOCK_OURS := $(LOCK) --override requirements/without.txt
 
 .PHONY: demo test check fix bench soak lock clean help
 
@@ -48,10 +49,13 @@ bench: .venv/.dev  ## Measure, in real time (a quiet machine gives better figure
 soak: .venv/.dev  ## Run all trials: real sockets, real processes, real time
 	$(BIN)/pytest trials -s $(ARGS)
 
-lock: .tools/.uv  ## Compile requirements/*.txt anew (ARGS="--upgrade" for newer versions)
-	$(LOCK) pyproject.toml requirements/runtime.in --extra espeak -o requirements/runtime.txt $(ARGS)
-	$(LOCK) pyproject.toml requirements/dev.in --extra espeak --group dev -o requirements/dev.txt $(ARGS)
-	$(LOCK) requirements/tools.in -o requirements/tools.txt $(ARGS)
+lock: .tools/.uv  ## Compile requirements/*.txt, and those of the peers, anew (ARGS="--upgrade" for newer versions)
+	$(LOCK_OURS) pyproject.toml requirements/runtime.in --extra espeak -o requirements/runtime.txt $(ARGS)
+	$(LOCK_OURS) pyproject.toml requirements/dev.in --extra espeak --group dev -o requirements/dev.txt $(ARGS)
+	$(LOCK_OURS) requirements/tools.in -o requirements/tools.txt $(ARGS)
+	for peer in livekit pipecat; do \
+		$(LOCK) benchmarks/density/peers/$$peer.in -o benchmarks/density/peers/$$peer.txt $(ARGS) || exit 1; \
+	done
 
 clean:  ## Remove everything that make made
 	rm -rf .venv .tools .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
