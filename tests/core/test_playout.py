@@ -2,11 +2,11 @@
 
 import pytest
 
-from trunkline.core.playout import WORDS_PER_S, Frame, Playout, PlayoutPolicy
+from trunkline.core.playout import PACKET_FRAMES, WORDS_PER_S, Frame, Playout, PlayoutPolicy
 from trunkline.types import FRAME_S, FRAME_SAMPLES, Mono, SpokenWord
 
 POLICY = PlayoutPolicy(lead_s=0.1, synthesis_s=0.1, marks_grace_s=2.0)
-LEAD_FRAMES = 5
+LEAD_FRAMES = 6  # in whole packets
 TEXT = "Good morning there."
 WORDS = (SpokenWord(0, 4, 0), SpokenWord(5, 12, 320), SpokenWord(13, 19, 640))
 FRAMES = 10
@@ -66,14 +66,14 @@ def test_a_word_that_is_said_to_begin_behind_the_audio_is_heard_at_its_end() -> 
 
 
 def test_the_carrier_is_kept_ahead_by_the_lead_and_no_more() -> None:
-    """At once the lead, then a frame for a frame, to the last one."""
+    """At once the lead, then a packet once any of it was played, to the last frame."""
     playout = playing()
     assert send(playout, 0.0) == LEAD_FRAMES
     assert send(playout, 0.0) == 0
-    assert send(playout, 0.02) == 1
-    assert send(playout, 0.05) == 2  # one and a half frames are missing: never less than the lead
+    assert send(playout, 0.02) == 0
+    assert send(playout, 0.03) == PACKET_FRAMES  # half a frame is missing: never less than the lead
     assert send(playout, 0.06) == 0
-    assert send(playout, 9.0) == 2  # all that is left
+    assert send(playout, 9.0) == FRAMES - LEAD_FRAMES - PACKET_FRAMES
     assert send(playout, 9.9) == 0
 
 

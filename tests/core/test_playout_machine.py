@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from typing_extensions import override
 
-from trunkline.core.playout import Playout, PlayoutPolicy
+from trunkline.core.playout import PACKET_FRAMES, Playout, PlayoutPolicy
 from trunkline.types import FRAME_S, FRAME_SAMPLES, Mono, SpokenWord
 
 POLICY = PlayoutPolicy(lead_s=0.12, synthesis_s=0.1, marks_grace_s=2.0)
@@ -114,7 +114,7 @@ class AnyVoice(RuleBasedStateMachine):
             assert frame.when >= self.now
             self.play_end = frame.when + FRAME_S
         self.send_marks()
-        assert self.play_end <= self.now + POLICY.lead_s + FRAME_S
+        assert self.play_end <= self.now + POLICY.lead_s + PACKET_FRAMES * FRAME_S
         full = self.play_end >= self.now + POLICY.lead_s - 1e-6
         assert self.held or due == frames or full
 

@@ -126,16 +126,13 @@ class Playout:
         entry.complete = True
 
     def due(self, now: Mono) -> int:
-        """How many frames of queued audio to send now, so that the carrier stays ahead.
-
-        None while there is room for less than a packet, unless that is all there is.
-        """
+        """How many frames of queued audio to send now, so that the carrier stays ahead: whole
+        packets, or all there is."""
         if self._held:
             return 0
         ahead_s = max(self._play_end - now, 0.0)
-        room = math.ceil((self._policy.lead_s - ahead_s) / FRAME_S - 1e-9)
-        unsent = self.unsent // FRAME_SAMPLES
-        return 0 if room < min(PACKET_FRAMES, unsent) else min(room, unsent)
+        packets = math.ceil((self._policy.lead_s - ahead_s) / (PACKET_FRAMES * FRAME_S) - 1e-9)
+        return max(0, min(packets * PACKET_FRAMES, self.unsent // FRAME_SAMPLES))
 
     def send(self, now: Mono) -> Frame:
         """Take the next frame, which must be due; the marks before it come from `reached`."""
