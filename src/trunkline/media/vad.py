@@ -5,9 +5,8 @@ cost 10 MB each. So streams only collect audio; `VadPool.tick` stacks one window
 that holds one and runs the model once. The recurrent state and the context travel with the
 stream, so that a stream's result does not depend on who else is in the batch.
 
-The model (Silero VAD, MIT, package `silero-vad`) takes at 8 kHz `input[B, 32 + 256]`, the last 32
-samples of the window before and the 256 of this one in -1..1, `state[2, B, 128]` and `sr`; it
-gives `output[B, 1]` and the next state. The package imports torch: we only look up where it is.
+The model is Silero VAD (MIT, package `silero-vad`), for a window rebuilt by `media.silero`. The
+package imports torch: we only look up where its file is.
 """
 
 import importlib.util
@@ -18,11 +17,10 @@ from typing import Final, Self
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
 from trunkline.core.turns import Window
 from trunkline.errors import InputError
-from trunkline.media import g711
+from trunkline.media import g711, silero
 from trunkline.types import SAMPLE_RATE, Sample
 
 WINDOW_SAMPLES: Final = 256
@@ -31,10 +29,8 @@ HELD_SAMPLES_MAX: Final = SAMPLE_RATE
 """What a stream holds for the next tick. A worker that is a second late has worse problems than
 old windows; the oldest are dropped and counted."""
 
-_CONTEXT: Final = 32
-_INPUT_SAMPLES: Final = _CONTEXT + WINDOW_SAMPLES
-_STATE_SHAPE: Final = (2, 1, 128)
-_MEND: Final = "Install it with: pip install --no-deps silero-vad"
+_CONTEXT: Final = silero.INPUT - WINDOW_SAMPLES
+_MEND: Final = "Install it with: pip install --no-deps silero-vad==6.2.3"
 _SILENCE: Final = b"\xff"  # mu-law zero
 _UNIT: Final = g711.mulaw_decode(bytes(range(256))).astype(np.float32) / np.float32(32_768)
 """Mu-law code -> sample in -1..1: one lookup instead of two passes."""
@@ -58,7 +54,7 @@ class VadStream:
         self._pool = pool
         self.dropped_samples = 0
         """Samples that were never looked at, because no tick came for a second."""
-        self._state = np.zeros(_STATE_SHAPE, np.float32)
+        self._state = np.zeros(silero.STATE, np.float32)
         # Context and unseen samples. Still mu-law: the pool decodes the windows of all calls in
         # one array operation, rather than each frame in its own.
         self._audio = bytearray(_SILENCE * _CONTEXT)
@@ -89,10 +85,10 @@ class VadStream:
         self.close()
 
     def _ready(self) -> bool:
-        return len(self._audio) >= _INPUT_SAMPLES
+        return len(self._audio) >= silero.INPUT
 
     def _window(self) -> bytearray:
-        return self._audio[:_INPUT_SAMPLES]
+        return self._audio[: silero.INPUT]
 
     def _done(self, probability: float, state: NDArray[np.float32]) -> Window:
         """Move on by the window that was just judged."""
@@ -113,12 +109,14 @@ class VadPool:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except (Fail, InvalidGraph, InvalidProtobuf) as error:
-            raise InputError(f"voice activity: {path} is not a model: {error}. {_MEND}") from error
-        self._rate = np.array(SAMPLE_RATE, np.int64)
+            network = silero.rebuild(path.read_bytes())
+        except ValueError as error:
+            raise InputError(
+                f"voice activity: {path} is not the model: {error}. {_MEND}"
+            ) from error
+        self._session = onnxruntime.InferenceSession(
+            network, options, providers=["CPUExecutionProvider"]
+        )
         self._streams: dict[VadStream, None] = {}  # a set that keeps the order of joining
 
     def __len__(self) -> int:
@@ -147,12 +145,11 @@ class VadPool:
         probability, state = self._session.run(
             None,
             {
-                "input": _UNIT[codes].reshape(len(ready), _INPUT_SAMPLES),
-                "state": np.concatenate([s._state for s in ready], axis=1),
-                "sr": self._rate,
+                "input": _UNIT[codes].reshape(len(ready), silero.INPUT),
+                "state": np.stack([s._state for s in ready]),
             },
         )
         return [
-            (stream, stream._done(speech, state[:, i : i + 1]))
+            (stream, stream._done(speech, state[i]))
             for i, (stream, [speech]) in enumerate(zip(ready, probability.tolist(), strict=True))
         ]
