@@ -92,22 +92,29 @@ def verdicts(table: Sequence[Row]) -> list[str]:
             told.append(
                 f"{row.calls} calls: {US} takes {least}{share:.2f} of {row.subject}'s CPU time"
             )
-    for name in sorted({row.subject for row in table} - {BRIDGE}):
-        mine = [row for row in table if row.subject == name]
-        fell = [row.calls for row in mine if row.behind]
-        carried = [
-            row.calls for row in mine if not row.behind and row.calls < min(fell, default=1e9)
-        ]
-        told.append(
-            f"{name}: carries {max(carried, default=0)} calls"
-            + (f", falls behind at {min(fell)}" if fell else "; more were not tried")
-        )
+    told += [
+        f"{name}: {_limit([row for row in table if row.subject == name])}"
+        for name in sorted({row.subject for row in table} - {BRIDGE})
+    ]
     if any(row.disturbed for row in table):
         told.append(
             "Some runs were disturbed by other load on their cores: believe their ratios of CPU "
             "time, not their lags and limits."
         )
     return told
+
+
+def _limit(mine: Sequence[Row]) -> str:
+    """The most calls that were carried and the least that were not, as far as was tried."""
+    fell = min((row for row in mine if row.behind), key=lambda row: row.calls, default=None)
+    carried = [row.calls for row in mine if fell is None or row.calls < fell.calls]
+    parts = [f"carries {max(carried)} calls"] if carried else []
+    if fell is None:
+        parts.append("more were not tried")
+    else:
+        doubt = " in a disturbed run" if fell.disturbed else ""
+        parts.append(f"falls behind at {fell.calls}{doubt}")
+    return ", ".join(parts)
 
 
 def markdown(table: Sequence[Row], caption: str) -> str:

@@ -77,7 +77,10 @@ class Ears:
 
     def save(self, path: Path) -> None:
         """Write all that was heard; the loop may go on hearing meanwhile."""
-        told = {name: (list(at), list(when)) for name, (at, when) in dict(self._streams).items()}
+        told = {}
+        for name, (at, when) in list(self._streams.items()):
+            times = list(when)  # first: each number was noted before its time
+            told[name] = list(at)[: len(times)], times
         path.write_text(json.dumps(told))
 
 
@@ -85,7 +88,7 @@ def report(ears: Ears, folder: Path, port: int, path: str) -> None:
     """Tell the parent where to call, and from its `begin` to its `end` measure this process.
 
     A thread of its own, which waits in a read: a loop that is late must not measure itself late.
-    The process ends with its report, or with its parent.
+    The process ends with its parent.
     """
     rss_mb = _rss_mb()
 
@@ -105,7 +108,10 @@ def report(ears: Ears, folder: Path, port: int, path: str) -> None:
         }
         ears.save(folder / "arrivals.json")
         _tell("cost", cost)
-        os._exit(0)  # hanging up each call is not what is measured
+        # The callers may not have heard of the end yet: a call that hangs up now would count as
+        # lost. The parent kills, because hanging up each call is not what is measured.
+        sys.stdin.read()
+        os._exit(0)
 
     threading.Thread(target=measure, daemon=True).start()
     _tell("ready", {"port": port, "path": path})
