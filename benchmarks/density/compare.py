@@ -88,7 +88,8 @@ def verdicts(table: Sequence[Row]) -> list[str]:
         ours = by_key.get((US, row.calls))
         if ours is not None and row.subject != US:
             share = ours.cpu_s_per_call_s / row.cpu_s_per_call_s
-            least = "at most " if row.behind else ""  # it did less than it was asked to
+            # A peer that fell behind did less than it was asked to.
+            least = "at most " if row.behind and not ours.behind else ""
             told.append(
                 f"{row.calls} calls: {US} takes {least}{share:.2f} of {row.subject}'s CPU time"
             )

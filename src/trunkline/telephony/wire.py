@@ -19,7 +19,7 @@ from trunkline.errors import CarrierLost, InputError
 CLOSE_S: Final = 1.0
 """How long a closing handshake may take; a peer that is gone never answers it."""
 OUTBOX_BYTES_MAX: Final = 512 * 1024
-"""35 s of 20 ms frames as JSON: a peer so far behind plays nothing that is still meant."""
+"""Some 40 s of audio as JSON: a peer so far behind plays nothing that is still meant."""
 KERNEL_SEND_BYTES: Final = 64 * 1024
 """The kernel's send buffer: left alone it grows to minutes of audio and hides a stuck peer."""
 
