@@ -26,7 +26,8 @@ def density(rows: Sequence[Row], caption: str) -> str:
     width = (_WIDTH - 2 * _LEFT - _GAP) / 2
     body = [
         f'<text x="{_LEFT}" y="18" font-weight="bold">Calls on one core</text>',
-        f'<text x="{_LEFT}" y="{_HEIGHT + 24}" fill="#666">{escape(caption)}</text>',
+        f'<text x="{_LEFT}" y="{_HEIGHT + 24}" fill="#666">{escape(caption)}; '
+        f"hollow: fell behind</text>",
     ]
     for number, name in enumerate(names):
         x = _LEFT + 140 + number * 120
@@ -67,7 +68,7 @@ def _panel(
         y = y_of(BEHIND_S * 1000)
         drawn.append(f'<path d="M{left} {y:.1f}h{width}" stroke="#ccc" stroke-dasharray="4 3"/>')
     drawn += [
-        f'<text x="{left - 4}" y="{y_of(mark) + 4:.1f}" text-anchor="end">{mark:.2g}</text>'
+        f'<text x="{left - 4}" y="{y_of(mark) + 4:.1f}" text-anchor="end">{_short(mark)}</text>'
         for mark in sorted(marks)
     ]
     drawn += [
@@ -100,6 +101,11 @@ def _apart(calls: set[int]) -> list[int]:
         if not kept or number >= 1.4 * kept[-1]:
             kept.append(number)
     return kept
+
+
+def _short(value: float) -> str:
+    """Two digits that count, without an exponent."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def _colour(name: str) -> str:
