@@ -12,7 +12,7 @@ from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.ops.channel import load_message, load_of
 from trunkline.ops.placement import Load
 from trunkline.telephony.server import TelephonyConfig, TelephonyServer
-from trunkline.telephony.twiml import Hangup, Say, parse_twiml
+from trunkline.telephony.twiml import Dial, Say, parse_twiml, twiml_refuse
 from trunkline.testing.simulated import MemoryJournal, SimVad
 from trunkline.types import Persona
 
@@ -41,7 +41,9 @@ async def test_a_load_is_what_was_measured_last() -> None:
     worker = Worker(agent, Pacer(SimVad()), Router(RoutingPolicy()), lambda _: MemoryJournal())
     used = 0.0
     meter = Meter(server, worker, lambda: used)
-    worker.pacer.late.extend([0.001] * 98 + [0.05] * 2)
+    worker.pacer.late.extend([0.05] * 20)
+    assert meter.load() == Load(2, 7, 0.0, 0.0), "of so few ticks, one that is late says nothing"
+    worker.pacer.late.extend([0.001] * 245 + [0.05] * 5)
     assert meter.load() == Load(2, 7, 0.05, 0.0)
     await asyncio.sleep(2 * CPU_S)
     used = 0.5
@@ -53,7 +55,8 @@ async def test_a_load_is_what_was_measured_last() -> None:
 
 def test_a_refusal_is_a_response_that_a_carrier_speaks() -> None:
     """Its length is right and its body is TwiML."""
-    head, _, body = refusal("All our lines are busy.").partition(b"\r\n\r\n")
+    twiml = twiml_refuse("All our lines are busy.", "+12025550100")
+    head, _, body = refusal(twiml).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert f"Content-Length: {len(body)}".encode() in head.splitlines()
-    assert parse_twiml(body) == [Say("All our lines are busy."), Hangup()]
+    assert parse_twiml(body) == [Say("All our lines are busy."), Dial("+12025550100")]

@@ -255,4 +255,5 @@ def telephony(config: Config) -> TelephonyConfig:
         public_url=server.public_url,
         auth_token=token,
         calls_max=server.calls_max,
+        transfer_to=server.transfer_to or "",
     )

@@ -32,6 +32,8 @@ from trunkline.telephony.twiml import twiml_refuse
 
 CPU_S: Final = 1.0
 """Over what time a worker's share of a core is measured."""
+LATE_MIN: Final = 100
+"""Ticks, two seconds of them, of which a 99th percentile is more than the one worst."""
 LINE_BYTES_MAX: Final = 1 << 20
 
 Tell = Callable[[dict[str, object]], None]
@@ -72,7 +74,7 @@ async def supervise(
         spawn,
         workers,
         listener,
-        refusal=refusal(settings.busy_sentence),
+        refusal=refusal(twiml_refuse(settings.busy_sentence, settings.transfer_to)),
         drain_s=server.drain_s,
         rng=Random(),  # noqa: S311  # jitter, not a secret
         tell=tell,
@@ -111,9 +113,9 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def refusal(sentence: str) -> bytes:
-    """The HTTP response that makes a carrier say *sentence*, where no worker can answer."""
-    body = twiml_refuse(sentence).encode()
+def refusal(twiml: str) -> bytes:
+    """The HTTP response with *twiml* for a carrier whom no worker can answer."""
+    body = twiml.encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"Connection: close\r\n\r\n" + body
 
@@ -147,7 +149,7 @@ class Meter:
         return Load(
             calls,
             self._server.config.calls_max,
-            float(np.percentile(late, 99)) if late else 0.0,
+            float(np.percentile(late, 99)) if len(late) >= LATE_MIN else 0.0,
             min(self._cpu, 1.0),
         )
 
