@@ -10,7 +10,9 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -104,5 +106,135 @@ def test_a_killed_worker_costs_its_callers_a_moment_and_the_others_nothing(
     async def main() -> None:
         async with exchange(tmp_path, 2, calls_max=calls) as serving:
             await in_mid_answer(serving, calls, tmp_path, signal.SIGKILL)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("calls", [FEW, pytest.param(MANY, id="many")])
+def test_a_frozen_worker_is_killed_and_its_calls_go_on(tmp_path: Path, calls: int) -> None:
+    """SIGSTOP in mid-answer: its parent takes `HANG_S` to be sure, for so long nobody speaks."""
+
+    async def main() -> None:
+        async with exchange(tmp_path, 2, calls_max=calls) as serving:
+            await in_mid_answer(serving, calls, tmp_path, signal.SIGSTOP)
+
+    asyncio.run(main())
+
+
+def test_no_moment_is_a_bad_one_to_be_killed(tmp_path: Path) -> None:
+    """Twenty kills, one every ten seconds, whatever the calls are at: greeting, question, tool.
+
+    A call may break off up to three times; every one of them ends as it would have.
+    """
+    asyncio.run(_killed_at_any_moment(tmp_path))
+
+
+async def _killed_at_any_moment(folder: Path) -> None:
+    drawn = Random(int(os.environ.get("TRUNKLINE_TRIAL_SEED", "1")))  # noqa: S311  # moments
+    async with (
+        exchange(folder, 3) as serving,
+        lines(serving.url, 60, folder, spread_s=200.0) as placed,
+    ):
+        for _ in range(20):
+            await asyncio.sleep(drawn.uniform(8.0, 12.0))
+            strike(drawn.choice(serving.workers()))
+        taped = await placed.taped()
+        judge_tools(serving, taped)
+    broke = Counter(len(it.streams) - 1 for it in taped)
+    print(f"20 kills under {len(taped)} calls; calls by how often they broke off: {dict(broke)}")
+    for call in taped:
+        assert call.ended == "hung up", (call.call, call.ended, call.notes)
+        assert call.heard(coded.RIGHT) == 1, (call.call, call.notes)
+        whole = [run.sentence for run in call.runs() if run.whole]
+        once = [sentence for sentence, _ in groupby(whole)]
+        assert once == [*range(1, coded.ITEMS + 1)], (call.call, whole, call.notes)
+        assert len(whole) - len(once) <= len(call.streams) - 1, (call.call, whole)
+
+
+@pytest.mark.parametrize("calls", [FEW, pytest.param(MANY // 2, id="many")])
+def test_a_rolling_restart_moves_nobody(tmp_path: Path, calls: int) -> None:
+    """SIGHUP while all hear the answer: both workers are new, and no caller hears of it."""
+    asyncio.run(_renewed(tmp_path, calls))
+
+
+async def _renewed(folder: Path, calls: int) -> None:
+    async with exchange(folder, 2, calls_max=calls) as serving:
+        async with lines(serving.url, calls, folder, spread_s=calls / 10) as placed:
+            await placed.until(lambda it: it["hear"] == calls)
+            old = serving.workers()
+            asked = strike(serving.process.pid, signal.SIGHUP)
+            taped = await placed.taped()
+        async with asyncio.timeout(20):
+            while set(serving.workers()) & set(old):  # noqa: ASYNC110  # no loop is told of it
+                await asyncio.sleep(0.1)
+        assert len(serving.workers()) == 2
+        longest = judge_untouched(taped, asked)
+        judge_tools(serving, taped)
+    assert all(len(it.streams) == 1 for it in taped)
+    print(f"renewed under {calls} calls: 0 lost, longest silence in an answer {longest:.2f} s")
+
+
+@pytest.mark.parametrize("calls", [FEW, pytest.param(MANY // 2, id="many")])
+def test_a_drain_serves_who_is_up_and_refuses_who_calls(tmp_path: Path, calls: int) -> None:
+    """SIGTERM: every running call ends as it would have, the parent ends behind the last one."""
+    asyncio.run(_drained(tmp_path, calls))
+
+
+async def _drained(folder: Path, calls: int) -> None:
+    async with exchange(folder, 2, calls_max=calls) as serving:
+        async with lines(serving.url, calls, folder, spread_s=calls / 10) as placed:
+            await placed.until(lambda it: it["hear"] == calls)
+            asked = strike(serving.process.pid, signal.SIGTERM)
+            await asyncio.sleep(0.5)
+            async with lines(serving.url, 3, folder, 0.1, "once") as late:
+                refused = await late.taped()
+            taped = await placed.taped()
+        async with asyncio.timeout(20):
+            assert await serving.process.wait() == 0
+        longest = judge_untouched(taped, asked)
+        judge_tools(serving, taped)
+    assert [it.streams for it in refused] == [[], [], []]
+    assert all("All our lines are busy" in str(it.notes) for it in refused)
+    print(f"drained under {calls} calls: 0 lost, 3 new ones heard a sentence; {longest:.2f} s")
+
+
+def test_a_drain_ends_in_its_time(tmp_path: Path) -> None:
+    """Who still talks when `server.drain_s` is over hears a sentence, and the parent ends."""
+
+    async def main() -> None:
+        async with (
+            exchange(tmp_path, 2, drain_s=2.0) as serving,
+            lines(serving.url, FEW, tmp_path, 0.6) as placed,
+        ):
+            await placed.until(lambda it: it["hear"] == FEW)
+            asked = strike(serving.process.pid, signal.SIGTERM)
+            async with asyncio.timeout(20):
+                assert await serving.process.wait() == 0
+            took_s = asyncio.get_running_loop().time() - asked
+            taped = await placed.taped()
+        said = [note for it in taped for note in it.notes if "I have to end this call" in note]
+        assert len(said) == FEW, [it.notes for it in taped]
+        print(f"drained within 2 s: ended after {took_s:.1f} s, {len(said)} callers were told")
+        assert 2.0 <= took_s <= 12.0
+
+    asyncio.run(main())
+
+
+def test_more_calls_than_there_is_room_for_hear_a_sentence(tmp_path: Path) -> None:
+    """Those that are up are served as if nobody else had called; nobody hears silence."""
+
+    async def main() -> None:
+        room = 4
+        async with (
+            exchange(tmp_path, 2, calls_max=room // 2) as serving,
+            lines(serving.url, 3 * room, tmp_path, 3.0, "once") as placed,
+        ):
+            taped = await placed.taped()
+        served = [it for it in taped if it.streams]
+        refused = [it for it in taped if not it.streams]
+        assert len(served) == room, [it.notes for it in taped]
+        judge_untouched(served, 0.0)
+        assert all("All our lines are busy" in str(it.notes) for it in refused)
+        print(f"{len(served)} served, {len(refused)} refused with a sentence, 0 in silence")
 
     asyncio.run(main())
