@@ -18,7 +18,7 @@ import pytest
 
 from trials.light import coded
 from trials.light.rig import ONCE, Exchange, Taped, exchange, lines, seconds, strike
-from trunkline.ops.supervisor import HANG_S
+from trunkline.ops.hanging import HANG_S
 
 MANY = int(os.environ.get("TRUNKLINE_TRIAL_CALLS", "100"))
 FEW = 6

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -40,6 +41,8 @@ from trunkline.types import CallId, DataClass, Sample, Where
 
 log = logging.getLogger(__name__)
 
+KNOWN_MAX = 256
+"""Broken calls that are kept in memory until their streams come; more are read again."""
 RESUMES_MAX = 3
 """A call that broke off more often is not resumed: perhaps it is what kills workers."""
 REACH_S = 1.0
@@ -158,12 +161,15 @@ class Recall:
 
     def __init__(self, records: WorkerRecords) -> None:
         self._records = records
+        self._known: OrderedDict[CallId, BrokenCall] = OrderedDict()  # asked for twice: see `fate`
 
     async def __call__(self, call: CallId, carrier_call: str) -> BrokenCall | None:
         """The call as it broke off; None if nothing is known of it, or it was another line's."""
         try:
-            events = await self._records.find(call)
-            found = None if events is None else broken_call(events)
+            found = self._known.pop(call, None)
+            if found is None:
+                events = await self._records.find(call)
+                found = None if events is None else broken_call(events)
         except TrunklineError as error:  # a caller waits: an operator reads the rest
             log.error("call %s cannot be resumed: %s", call, error)  # noqa: TRY400  # no trace
             return None
@@ -173,6 +179,10 @@ class Recall:
     async def fate(self, call: CallId, carrier_call: str) -> Fate:
         """What became of it."""
         found = await self(call, carrier_call)
+        if found is not None:  # its stream follows: a journal takes some 20 ms to read
+            self._known[call] = found
+            if len(self._known) > KNOWN_MAX:
+                self._known.popitem(last=False)
         if found is None or (found.broken and found.resumes >= RESUMES_MAX):
             return "unknown"
         return "broken" if found.broken else "over"
