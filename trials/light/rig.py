@@ -116,6 +116,7 @@ async def exchange(
                 process.kill()
                 await process.wait()
         await reading
+        print("\n".join(made.said))
 
 
 async def _read(stream: asyncio.StreamReader, lines: list[str]) -> None:

@@ -266,8 +266,12 @@ class Supervisor:
                 waited -= worker.waited_s
                 limit_s = silence_max_s(silent_s, waited) if worker.up else START_S
                 if silent_s > limit_s and worker.process.returncode is None:
-                    why = "no report for %.1f s, of which it waited %.1f s for a core"
-                    log.error(f"%s is killed: {why}", worker.name, silent_s, waited)
+                    log.error(
+                        "%s is killed: no report for %.1f s, of which it waited %.1f s for a core",
+                        worker.name,
+                        silent_s,
+                        waited,
+                    )
                     worker.process.kill()
 
     def _tell_when_ready(self) -> None:
