@@ -26,6 +26,7 @@ from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
+from trunkline.ops.meter import Meter, OwnDoor
 from trunkline.providers.registry import Resources, build, open_route_stages, route
 from trunkline.records.resume import BrokenCall, broken_call
 from trunkline.records.worker import WorkerRecords
@@ -143,7 +144,11 @@ async def working(
         shape = replace(telephony(config), keep_alive=listen)
         server = TelephonyServer(shape, answer, fate=recall.fate)
         async with asyncio.TaskGroup() as group:
-            pacing = group.create_task(worker.pacer.run())
+            tasks = [group.create_task(worker.pacer.run())]
+            if listen:
+                door = OwnDoor(Meter(server, worker))
+                server.admission.measured = door.has_room
+                tasks.append(group.create_task(door.run()))
             await server.start(listen=listen)
             await warn_of_the_unreachable(config)
             # A full collection of what start-up left takes 50 ms, two frames of every call.
@@ -153,7 +158,8 @@ async def working(
                 yield server, worker
             finally:
                 await server.close(config.server.drain_s)
-                pacing.cancel()
+                for task in tasks:
+                    task.cancel()
 
 
 class Recall:

@@ -6,6 +6,7 @@ a call that broke off, because the callers of a worker that died have nowhere el
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 RESERVE: Final = 2
@@ -22,6 +23,8 @@ class Admission:
         self._promised: deque[float] = deque()
         self.streams = 0
         """Streams that are open, those that have not started yet included."""
+        self.measured: Callable[[], bool] = _always
+        """Whether the worker has room by what it measures; where a parent places, it asks."""
 
     def has_room(self, now: float, *, counts_promises: bool = True) -> bool:
         """Whether a new call may begin.
@@ -32,7 +35,7 @@ class Admission:
         while self._promised and self._promised[0] <= now:
             self._promised.popleft()
         coming = len(self._promised) if counts_promises else 0
-        return self.streams + coming < self._calls_max
+        return self.streams + coming < self._calls_max and self.measured()
 
     @property
     def full(self) -> bool:
@@ -47,3 +50,7 @@ class Admission:
         """A stream that was promised is here (the oldest promise: they are alike)."""
         if self._promised:
             self._promised.popleft()
+
+
+def _always() -> bool:
+    return True

@@ -122,7 +122,7 @@ class TelephonyServer:
         """*fate* None: no journal is kept, so a call whose stream ends is over."""
         self.config = config
         self._on_call, self._fate, self._wall = on_call, fate, wall
-        self._admission = Admission(config.calls_max)
+        self.admission = Admission(config.calls_max)
         self._carriers: set[TwilioCarrier] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -148,7 +148,7 @@ class TelephonyServer:
     @property
     def calls(self) -> int:
         """Streams that are open now."""
-        return self._admission.streams
+        return self.admission.streams
 
     @property
     def port(self) -> int:
@@ -260,10 +260,10 @@ class TelephonyServer:
                 return self._refuse(self.config.closing_sentence)
         elif self._closing:
             return self._refuse(self.config.busy_sentence)
-        if self._admission.full if broken else not self._has_room(request):
+        if self.admission.full if broken else not self._has_room(request):
             _log.warning("a call was refused: %d are up, or no worker has room", self.calls)
             return self._refuse(self.config.busy_sentence)
-        self._admission.promise(asyncio.get_running_loop().time())
+        self.admission.promise(asyncio.get_running_loop().time())
         return self._connect(self._public(request), call, caller, broken)
 
     def _refuse(self, sentence: str) -> str:
@@ -271,7 +271,7 @@ class TelephonyServer:
 
     def _has_room(self, request: web.Request) -> bool:
         now, here = asyncio.get_running_loop().time(), self._site is not None
-        room = self._admission.has_room(now, counts_promises=here)
+        room = self.admission.has_room(now, counts_promises=here)
         return room and request.protocol not in self._no_room
 
     def _connect(self, public: str, call: str, caller: str, broken: CallId) -> str:
@@ -302,16 +302,16 @@ class TelephonyServer:
         )
         await ws.prepare(request)
         socket = AiohttpSocket(ws, request.transport)
-        if self._leaving or self._admission.full:
+        if self._leaving or self.admission.full:
             await socket.close(1013, "busy: try again later")
             return ws
         room = self._has_room(request)
-        self._admission.streams += 1
+        self.admission.streams += 1
         self._idle.clear()
         try:
             await self._stream(socket, room=room)
         finally:
-            self._admission.streams -= 1
+            self.admission.streams -= 1
             self._stream_ended = asyncio.get_running_loop().time()
             if not self.calls:
                 self._idle.set()
@@ -330,7 +330,7 @@ class TelephonyServer:
             await socket.close(1002, str(lost))
             return
         if CALL_PARAMETER in started.parameters:
-            self._admission.keep()
+            self.admission.keep()
         elif not room:
             await socket.close(1013, "busy: try again later")
             return
