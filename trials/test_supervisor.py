@@ -17,6 +17,7 @@ import pytest
 from trunkline.console.working import listening, refusal
 from trunkline.errors import InputError
 from trunkline.ops.supervisor import Supervisor
+from trunkline.telephony.twiml import twiml_refuse
 
 BUSY = "All our lines are busy."
 
@@ -69,7 +70,7 @@ async def street(workers: int = 2, how: str = "up") -> AsyncIterator[Street]:
         made.spawn,
         workers,
         listener,
-        refusal=refusal(BUSY),
+        refusal=refusal(twiml_refuse(BUSY)),
         drain_s=5.0,
         rng=Random(1),  # noqa: S311  # a draw, not a secret
         tell=made.tell,

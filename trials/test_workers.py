@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from trials.workers_rig import CALLS, ITEMS, House, Told, house, items_heard, resumed_after, script
-from trunkline.ops.supervisor import HANG_S
+from trunkline.ops.hanging import HANG_S
 from trunkline.records.store import Store
 from trunkline.telephony.caller import CallResult, place_call
 

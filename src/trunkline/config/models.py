@@ -49,6 +49,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0, le=60)]
 
@@ -231,6 +232,11 @@ class ServerConfig(Model):
     calls_max: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=50,
         description="a whole number from 1 to 1000: calls that each worker takes at once",
+    )
+    transfer_to: PhoneNumber | None = Field(
+        default=None,
+        description='a number such as "+12025550100" that callers are put through to, behind a '
+        "sentence, when no worker has room, or null",
     )
     drain_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=300.0,

@@ -42,6 +42,7 @@ ENDINGS: Mapping[str, str] = {
     "max_duration": "the call had lasted as long as it may",
     "no_stream": "the webhook answered without a media stream",
     "failed": "the call failed",
+    "transferred": "the caller was put through to somebody else",
 }
 """How a call can end, in words."""
 FAILED = frozenset({"failed", "no_stream", "agent_silent", "agent_flooded"})

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
+from trunkline.ops.meter import Meter, OwnDoor
 from trunkline.providers.registry import Resources, build, open_route_stages, route
 from trunkline.records.resume import BrokenCall, broken_call
 from trunkline.records.worker import WorkerRecords
@@ -40,6 +42,8 @@ from trunkline.types import CallId, DataClass, Sample, Where
 
 log = logging.getLogger(__name__)
 
+KNOWN_MAX = 256
+"""Broken calls that are kept in memory until their streams come; more are read again."""
 RESUMES_MAX = 3
 """A call that broke off more often is not resumed: perhaps it is what kills workers."""
 REACH_S = 1.0
@@ -140,7 +144,11 @@ async def working(
         shape = replace(telephony(config), keep_alive=listen)
         server = TelephonyServer(shape, answer, fate=recall.fate)
         async with asyncio.TaskGroup() as group:
-            pacing = group.create_task(worker.pacer.run())
+            tasks = [group.create_task(worker.pacer.run())]
+            if listen:
+                door = OwnDoor(Meter(server, worker))
+                server.admission.measured = door.has_room
+                tasks.append(group.create_task(door.run()))
             await server.start(listen=listen)
             await warn_of_the_unreachable(config)
             # A full collection of what start-up left takes 50 ms, two frames of every call.
@@ -150,7 +158,8 @@ async def working(
                 yield server, worker
             finally:
                 await server.close(config.server.drain_s)
-                pacing.cancel()
+                for task in tasks:
+                    task.cancel()
 
 
 class Recall:
@@ -158,12 +167,15 @@ class Recall:
 
     def __init__(self, records: WorkerRecords) -> None:
         self._records = records
+        self._known: OrderedDict[CallId, BrokenCall] = OrderedDict()  # asked for twice: see `fate`
 
     async def __call__(self, call: CallId, carrier_call: str) -> BrokenCall | None:
         """The call as it broke off; None if nothing is known of it, or it was another line's."""
         try:
-            events = await self._records.find(call)
-            found = None if events is None else broken_call(events)
+            found = self._known.pop(call, None)
+            if found is None:
+                events = await self._records.find(call)
+                found = None if events is None else broken_call(events)
         except TrunklineError as error:  # a caller waits: an operator reads the rest
             log.error("call %s cannot be resumed: %s", call, error)  # noqa: TRY400  # no trace
             return None
@@ -173,6 +185,10 @@ class Recall:
     async def fate(self, call: CallId, carrier_call: str) -> Fate:
         """What became of it."""
         found = await self(call, carrier_call)
+        if found is not None:  # its stream follows: a journal takes some 20 ms to read
+            self._known[call] = found
+            if len(self._known) > KNOWN_MAX:
+                self._known.popitem(last=False)
         if found is None or (found.broken and found.resumes >= RESUMES_MAX):
             return "unknown"
         return "broken" if found.broken else "over"
@@ -255,4 +271,5 @@ def telephony(config: Config) -> TelephonyConfig:
         public_url=server.public_url,
         auth_token=token,
         calls_max=server.calls_max,
+        transfer_to=server.transfer_to or "",
     )

@@ -9,29 +9,24 @@ import os
 import signal
 import socket
 import sys
-import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Final
 
-import numpy as np
 import uvloop
 
-from trunkline.calls.worker import Worker
 from trunkline.config.load import load
 from trunkline.config.models import Config
 from trunkline.console.serving import telephony, working
 from trunkline.errors import InputError, TrunklineError
 from trunkline.ops.channel import REPORT_S, Channel, Message, load_message
-from trunkline.ops.placement import Load
+from trunkline.ops.meter import Meter
 from trunkline.ops.supervisor import Supervisor
 from trunkline.telephony.server import TelephonyServer
 from trunkline.telephony.twiml import twiml_refuse
 
-CPU_S: Final = 1.0
-"""Over what time a worker's share of a core is measured."""
 LINE_BYTES_MAX: Final = 1 << 20
 
 Tell = Callable[[dict[str, object]], None]
@@ -72,7 +67,7 @@ async def supervise(
         spawn,
         workers,
         listener,
-        refusal=refusal(settings.busy_sentence),
+        refusal=refusal(twiml_refuse(settings.busy_sentence, settings.transfer_to)),
         drain_s=server.drain_s,
         rng=Random(),  # noqa: S311  # jitter, not a secret
         tell=tell,
@@ -111,45 +106,14 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def refusal(sentence: str) -> bytes:
-    """The HTTP response that makes a carrier say *sentence*, where no worker can answer."""
-    body = twiml_refuse(sentence).encode()
+def refusal(twiml: str) -> bytes:
+    """The HTTP response with *twiml* for a carrier whom no worker can answer."""
+    body = twiml.encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"Connection: close\r\n\r\n" + body
 
 
 # -- the worker -----------------------------------------------------------------------------------
-
-
-class Meter:
-    """What a worker measures of itself; *cpu_s* is the process' time on a core so far."""
-
-    def __init__(
-        self,
-        server: TelephonyServer,
-        worker: Worker,
-        cpu_s: Callable[[], float] = time.process_time,
-    ) -> None:
-        self._server, self._worker, self._cpu_s = server, worker, cpu_s
-        self._clock = asyncio.get_running_loop().time
-        self._since = self._clock(), cpu_s()
-        self._cpu = 0.0
-
-    def load(self) -> Load:
-        """The load now; its share of a core over the last `CPU_S`."""
-        now, used = self._clock(), self._cpu_s()
-        if now - self._since[0] >= CPU_S:
-            self._cpu = (used - self._since[1]) / (now - self._since[0])
-            self._since = now, used
-        calls, late = self._server.calls, self._worker.pacer.late
-        if not calls:
-            late.clear()  # what was long ago says nothing of now
-        return Load(
-            calls,
-            self._server.config.calls_max,
-            float(np.percentile(late, 99)) if late else 0.0,
-            min(self._cpu, 1.0),
-        )
 
 
 async def work(config: Config, agent: str, name: str, end: socket.socket, *, events: bool) -> None:

@@ -39,13 +39,16 @@ class Load:
 class PlacementPolicy:
     """Limits. *late_max_s*: less than half of what the carrier holds ahead, so that nobody hears
     it; *report_max_s*: an older report says that the worker hangs; *settle_s*: until what was given
-    is in a report; *cpu_per_call*: a call's share of a core until it is measured."""
+    is in a report; *cpu_per_call*: a call's share of a core until it is measured, and
+    *cpu_per_call_max*: the most that is believed, because the first calls pay for what all share.
+    """
 
     cpu_max: float = 0.85
     late_max_s: float = 0.05
     report_max_s: float = 1.0
     settle_s: float = 0.3
     cpu_per_call: float = 0.01
+    cpu_per_call_max: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ class Placement:
         if load.late_p99_s > policy.late_max_s:
             return _NO_ROOM
         measured = load.cpu / load.calls if load.calls else 0.0
-        each = max(measured, policy.cpu_per_call)
+        each = min(max(measured, policy.cpu_per_call), policy.cpu_per_call_max)
         by_cpu = (policy.cpu_max - load.cpu) / each
         room = min(by_cpu, load.calls_max - load.calls) - len(worker.given)
         return room if room >= 1 else _NO_ROOM

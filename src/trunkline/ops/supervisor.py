@@ -29,6 +29,7 @@ from typing import Final
 from trunkline.errors import InputError
 from trunkline.ops.backoff import Backoff, BackoffPolicy
 from trunkline.ops.channel import Channel, Message, load_of
+from trunkline.ops.hanging import silence_max_s, waited_s
 from trunkline.ops.placement import (
     Connection,
     Give,
@@ -43,8 +44,6 @@ from trunkline.types import Mono
 
 START_S: Final = 60.0
 """For a worker to come up: engines load in a second or two, recovery may take longer."""
-HANG_S: Final = 3.0
-"""Without a report: its callers have long heard nothing."""
 END_S: Final = 30.0
 """Beyond the drain: hanging up, sealing, stopping the engines."""
 PENDING_MAX: Final = 64
@@ -70,6 +69,8 @@ class _Worker:
     heard: float
     channel: Channel | None = None
     up: bool = False
+    waited_s: float = 0.0
+    """For a core, until it was heard last."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     """It is up, or it is gone."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -259,9 +260,18 @@ class Supervisor:
         while True:
             await asyncio.sleep(_WATCH_S)
             for worker in self._workers.values():
-                limit_s = HANG_S if worker.up else START_S
-                if clock() - worker.heard > limit_s and worker.process.returncode is None:
-                    log.error("%s is killed: no report for %g s", worker.name, limit_s)
+                silent_s, waited = clock() - worker.heard, waited_s(worker.process.pid)
+                if silent_s <= 2 * _WATCH_S:
+                    worker.waited_s = waited
+                waited -= worker.waited_s
+                limit_s = silence_max_s(silent_s, waited) if worker.up else START_S
+                if silent_s > limit_s and worker.process.returncode is None:
+                    log.error(
+                        "%s is killed: no report for %.1f s, of which it waited %.1f s for a core",
+                        worker.name,
+                        silent_s,
+                        waited,
+                    )
                     worker.process.kill()
 
     def _tell_when_ready(self) -> None:

@@ -199,9 +199,16 @@ class _Call:
                     await self._say(verb.text)
                 case twiml.Pause():
                     await self._rest(verb.length_s)
-                case twiml.Hangup():
+                case twiml.Dial() | twiml.Hangup():
+                    ending = self._leave(verb, ending)
                     break
         self._act(self._line.end(ending))
+
+    def _leave(self, verb: twiml.Dial | twiml.Hangup, ending: Ending) -> Ending:
+        if isinstance(verb, twiml.Hangup):
+            return ending
+        self._act([self._line.note("transfer", verb.number)])
+        return "transferred"
 
     async def _fetch(self, url: str) -> bytes:
         """POST Twilio's form to the webhook; the document it answers."""

@@ -92,7 +92,7 @@ class SendDigit:
 
 EventKind = Literal[
     "step_start", "step_end", "agent_on", "agent_off", "mark", "clear", "digit", "say", "warning",
-    "stream", "ended",
+    "stream", "transfer", "ended",
 ]  # fmt: skip  # a list of words
 
 
@@ -107,7 +107,7 @@ class CallEvent:
 
 Ending = Literal[
     "hang_up", "agent_closed", "agent_silent", "agent_flooded", "max_duration", "no_stream",
-    "failed",
+    "failed", "transferred",
 ]  # fmt: skip  # a list of words
 
 Fact: TypeAlias = Tick | StreamEnded | AgentMessage

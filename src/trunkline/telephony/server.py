@@ -34,6 +34,7 @@ from aiohttp import web
 from trunkline.contracts import Started
 from trunkline.errors import CarrierLost, InputError
 from trunkline.telephony import leg, twilio, webhook
+from trunkline.telephony.admission import Admission
 from trunkline.telephony.leg import TwilioCarrier
 from trunkline.telephony.twiml import twiml_connect, twiml_hangup, twiml_refuse
 from trunkline.telephony.wire import CLOSE_S, AiohttpSocket
@@ -75,8 +76,9 @@ class TelephonyConfig:
     """*port* 0: any free one. *public_url*: how Twilio reaches us if a proxy stands between.
 
     *calls_max*: streams at once, those that have not started yet included; a worker falls behind
-    for everybody if it takes more than it can carry. *keep_alive* false: a webhook's connection is
-    closed behind each response, so that whoever places connections places each request anew.
+    for everybody if it takes more than it can carry. *transfer_to*: the number (E.164) that a
+    caller who cannot be served is put through to, behind the sentence. *keep_alive* false: a
+    webhook's connection is closed behind each response: whoever places them places each anew.
     """
 
     host: str = "127.0.0.1"
@@ -89,6 +91,7 @@ class TelephonyConfig:
     busy_sentence: str = "All our lines are busy. Please call again in a few minutes."
     lost_sentence: str = "I am sorry, we were cut off. Please call again."
     closing_sentence: str = "I am sorry, I have to end this call now. Please call again."
+    transfer_to: str = ""
     keep_alive: bool = True
 
     def __post_init__(self) -> None:
@@ -119,7 +122,7 @@ class TelephonyServer:
         """*fate* None: no journal is kept, so a call whose stream ends is over."""
         self.config = config
         self._on_call, self._fate, self._wall = on_call, fate, wall
-        self._streams = 0
+        self.admission = Admission(config.calls_max)
         self._carriers: set[TwilioCarrier] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -145,7 +148,7 @@ class TelephonyServer:
     @property
     def calls(self) -> int:
         """Streams that are open now."""
-        return self._streams
+        return self.admission.streams
 
     @property
     def port(self) -> int:
@@ -252,18 +255,24 @@ class TelephonyServer:
                 return twiml_hangup()
             if fate == "unknown":
                 _log.warning("no journal of call %s: its caller was sent away", earlier[0])
-                return twiml_refuse(self.config.lost_sentence)
+                return self._refuse(self.config.lost_sentence)
             if self._leaving:
-                return twiml_refuse(self.config.closing_sentence)
+                return self._refuse(self.config.closing_sentence)
         elif self._closing:
-            return twiml_refuse(self.config.busy_sentence)
-        if self._full(request):
-            _log.warning("a call was refused: %d streams are open", self._streams)
-            return twiml_refuse(self.config.busy_sentence)
+            return self._refuse(self.config.busy_sentence)
+        if self.admission.full if broken else not self._has_room(request):
+            _log.warning("a call was refused: %d are up, or no worker has room", self.calls)
+            return self._refuse(self.config.busy_sentence)
+        self.admission.promise(asyncio.get_running_loop().time())
         return self._connect(self._public(request), call, caller, broken)
 
-    def _full(self, request: web.Request) -> bool:
-        return self._streams >= self.config.calls_max or request.protocol in self._no_room
+    def _refuse(self, sentence: str) -> str:
+        return twiml_refuse(sentence, self.config.transfer_to)
+
+    def _has_room(self, request: web.Request) -> bool:
+        now, here = asyncio.get_running_loop().time(), self._site is not None
+        room = self.admission.has_room(now, counts_promises=here)
+        return room and request.protocol not in self._no_room
 
     def _connect(self, public: str, call: str, caller: str, broken: CallId) -> str:
         """TwiML that streams the call, *broken* being the one that it goes on with, if any."""
@@ -293,21 +302,22 @@ class TelephonyServer:
         )
         await ws.prepare(request)
         socket = AiohttpSocket(ws, request.transport)
-        if self._leaving or self._full(request):
+        if self._leaving or self.admission.full:
             await socket.close(1013, "busy: try again later")
             return ws
-        self._streams += 1
+        room = self._has_room(request)
+        self.admission.streams += 1
         self._idle.clear()
         try:
-            await self._stream(socket)
+            await self._stream(socket, room=room)
         finally:
-            self._streams -= 1
+            self.admission.streams -= 1
             self._stream_ended = asyncio.get_running_loop().time()
-            if not self._streams:
+            if not self.calls:
                 self._idle.set()
         return ws
 
-    async def _stream(self, socket: AiohttpSocket) -> None:
+    async def _stream(self, socket: AiohttpSocket, *, room: bool) -> None:
         try:
             decoder, started = await leg.accept(socket, start_s=self.config.start_s)
             started = self._admit(started)
@@ -318,6 +328,11 @@ class TelephonyServer:
         except CarrierLost as lost:
             _log.warning("a media stream never started: %s", lost)
             await socket.close(1002, str(lost))
+            return
+        if CALL_PARAMETER in started.parameters:
+            self.admission.keep()
+        elif not room:
+            await socket.close(1013, "busy: try again later")
             return
         if self._closing and RESUMES_PARAMETER not in started.parameters:
             await socket.close(1013, "closing: no new calls")

@@ -1,13 +1,15 @@
 """TwiML, the few verbs that a streamed call needs: written by the server, read by the caller tool.
 
 Written: `<Connect><Stream>` with `<Parameter>`s and a `<Redirect>` behind it, a sentence with a
-hang-up, a hang-up. `<Connect>` has no action: it ends when our server closes the WebSocket, and the
-next verb follows (twilio.com/docs/voice/twiml/connect and .../twiml/stream, read November 2026;
-error 31921 says the same). What Twilio does when the socket breaks without a close is not
-documented apart: it is taken to be the same. When the caller hangs up no verb is left to run.
-Read: `<Connect><Stream url>`, `<Say>`, `<Pause length>`, `<Redirect>`, `<Hangup>`, in document
-order, as Twilio executes them (twilio.com/docs/voice/twiml, read November 2026). Any other verb,
-and a `<Connect action=...>`, is an `InputError`: a tool that skipped it would not test what runs.
+hang-up or a `<Dial>` of an E.164 number behind it, a hang-up. `<Connect>` has no action: it ends
+when our server closes the WebSocket, and the next verb follows (twilio.com/docs/voice/twiml/connect
+and .../twiml/stream, read November 2026; error 31921 says the same). What Twilio does when the
+socket breaks without a close is not documented apart: it is taken to be the same. When the caller
+hangs up no verb is left to run.
+Read: `<Connect><Stream url>`, `<Say>`, `<Pause length>`, `<Redirect>`, `<Dial>`, `<Hangup>`, in
+document order, as Twilio executes them (twilio.com/docs/voice/twiml, read November 2026). Any other
+verb, and a `<Connect action=...>`, is an `InputError`: a tool that skipped it would not test what
+runs.
 """
 
 from collections.abc import Mapping
@@ -59,7 +61,14 @@ class Hangup:
     """`<Hangup>`: the end of the call."""
 
 
-Verb = Stream | Say | Pause | Redirect | Hangup
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """`<Dial>`: put the caller through to *number*; nothing of ours is heard any more."""
+
+    number: str
+
+
+Verb = Stream | Say | Pause | Redirect | Hangup | Dial
 
 
 def twiml_connect(ws_url: str, parameters: Mapping[str, str], then: str = "") -> str:
@@ -93,9 +102,10 @@ def twiml_hangup() -> str:
     return f"{_HEAD}<Response><Hangup/></Response>"
 
 
-def twiml_refuse(sentence: str) -> str:
-    """TwiML that says *sentence* and hangs up."""
-    return f"{_HEAD}<Response><Say>{escape(_plain(sentence))}</Say><Hangup/></Response>"
+def twiml_refuse(sentence: str, transfer_to: str = "") -> str:
+    """TwiML that says *sentence*, and hangs up or puts through to the number *transfer_to*."""
+    then = f"<Dial>{escape(_plain(transfer_to))}</Dial>" if transfer_to else "<Hangup/>"
+    return f"{_HEAD}<Response><Say>{escape(_plain(sentence))}</Say>{then}</Response>"
 
 
 def parse_twiml(document: bytes) -> list[Verb]:
@@ -129,10 +139,14 @@ def _verb(element: ET.Element) -> Verb:
             return Redirect(text)
         case "Hangup":
             return Hangup()
+        case "Dial":
+            if len(element) or not text:
+                raise InputError("TwiML <Dial> with nouns is not run here: give a number")
+            return Dial(text)
         case other:
             raise InputError(
                 f"TwiML verb <{other}> is not supported here; "
-                "Connect, Say, Pause, Redirect and Hangup are"
+                "Connect, Say, Pause, Redirect, Dial and Hangup are"
             )
 
 
