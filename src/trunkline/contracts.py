@@ -148,7 +148,7 @@ class Exchange(Protocol[In_contra, Out_co]):
         ...
 
     def take(self, item: In_contra, /) -> Sequence[WireMessage]:
-        """What carries *item*; `EndpointError` (`REFUSED`) for one that the provider cannot take."""
+        """What carries *item*; `EndpointError` (`REFUSED`) if the provider cannot take it."""
         ...
 
     def finish(self) -> Sequence[WireMessage]:
