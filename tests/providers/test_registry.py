@@ -149,7 +149,7 @@ def test_an_unknown_api_is_told_the_known_ones_of_its_stage() -> None:
     said = refused(text, "voice")
     assert said.startswith("phones.yaml:10: endpoints.voice.api: there is no api 'espaek' for tts.")
     assert "Did you mean 'espeak'?" in said
-    assert "Known for tts: espeak, fake" in said
+    assert "Known for tts: elevenlabs, espeak, fake" in said
     assert "pocketsphinx" not in said
 
 

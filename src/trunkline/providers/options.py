@@ -63,6 +63,13 @@ class Options:
             )
         return value  # type: ignore[return-value]  # checked above
 
+    def optional(self, name: str, bounds: Bounds) -> float | None:
+        """A number within *bounds*, None if it is not given."""
+        if name in self._left:
+            return self.number(name, bounds)
+        self._known.append(name)
+        return None
+
     def whole(self, name: str, bounds: Bounds) -> int:
         """A whole number within *bounds*."""
         return int(self.number(name, bounds))
