@@ -50,7 +50,7 @@ class _Link:
     """One connection. *afterlife* runs while no exchange uses it; *taken* ends that."""
 
     socket: Socket
-    transport: asyncio.WriteTransport | None
+    response: aiohttp.ClientResponse  # what it was upgraded from, and what shows its transport
     sent_at: float
     afterlife: asyncio.Task[None] | None = None
     taken: bool = False
@@ -63,9 +63,13 @@ class _Link:
                 await self.socket.send_bytes(message)
             self.sent_at = asyncio.get_running_loop().time()
 
-    def abort(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
+    async def drop(self) -> None:
+        """Drop the connection at once; a peer that is frozen is not waited for."""
+        connection = self.response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        await self.socket.close()  # cannot say anything any more: it stops its heartbeat
+        self.response.close()
 
 
 class WebSocketStage(Generic[In, Out]):
@@ -172,13 +176,11 @@ class WebSocketStage(Generic[In, Out]):
             within_s=self._remote.connect_s,
         )
         # aiohttp shows the transport of a response, but not of the WebSocket that it makes of it.
-        connection = socket._response.connection
-        transport = connection.transport if connection is not None else None
-        link = _Link(socket, transport, watch.began)
+        link = _Link(socket, socket._response, watch.began)
         try:
             await self._remote.wait(link.send(handshake.hello), watch)
         except BaseException:
-            link.abort()
+            await link.drop()
             raise
         return link
 
@@ -193,7 +195,7 @@ class WebSocketStage(Generic[In, Out]):
             pass  # it is being closed anyway, and nobody waits for the outcome
         finally:
             if not link.taken:
-                link.abort()
+                await link.drop()
 
     async def _wait_for_next(self, link: _Link) -> None:
         if len(self._idle) >= _IDLE_MAX:
