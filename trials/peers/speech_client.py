@@ -1,0 +1,122 @@
+"""Run in the outsiders' environment: what their clients hear, as JSON on standard output.
+
+speech_client.py livekit-stt URL PCM_FILE | deepgram-sdk URL PCM_FILE | livekit-tts URL TEXT
+
+URL has the API's version; the file is 16-bit mono at 8 kHz. This file imports nothing of ours.
+"""
+
+# mypy: ignore-errors
+# The packages are not in the environment that is checked.
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import aiohttp
+
+CHUNK = 1_600  # bytes, 100 ms
+
+
+async def livekit_stt(url, pcm):
+    from livekit import rtc
+    from livekit.agents import stt
+    from livekit.plugins import deepgram
+
+    heard = {"interim": [], "final": [], "words": []}
+    async with aiohttp.ClientSession() as session:
+        ears = deepgram.STT(
+            api_key="a-key", base_url=f"{url}/listen", sample_rate=8_000, http_session=session
+        )
+        stream = ears.stream()
+
+        async def push():
+            for start in range(0, len(pcm), CHUNK):
+                data = pcm[start : start + CHUNK]
+                stream.push_frame(rtc.AudioFrame(data, 8_000, 1, len(data) // 2))
+                await asyncio.sleep(0.01)
+            stream.end_input()
+
+        pushing = asyncio.create_task(push())
+        async for event in stream:
+            text = event.alternatives[0].text if event.alternatives else ""
+            if event.type == stt.SpeechEventType.INTERIM_TRANSCRIPT:
+                heard["interim"].append(text)
+            elif event.type == stt.SpeechEventType.FINAL_TRANSCRIPT:
+                heard["final"].append(text)
+                heard["words"] += [
+                    [str(word), word.start_time, word.end_time]
+                    for word in event.alternatives[0].words or ()
+                ]
+        await pushing
+        await stream.aclose()
+    return heard
+
+
+async def deepgram_sdk(url, pcm):
+    from deepgram import AsyncDeepgramClient
+    from deepgram.environment import DeepgramClientEnvironment
+
+    ws = url.replace("http", "ws", 1).removesuffix("/v1")
+    here = DeepgramClientEnvironment(base=url.removesuffix("/v1"), production=ws, agent=ws, agent_rest=ws)
+    client = AsyncDeepgramClient(api_key="a-key", environment=here)
+    heard = {"interim": [], "final": [], "words": [], "ended": ""}
+    async with client.listen.v1.connect(
+        model="nova-3", encoding="linear16", sample_rate=8_000, interim_results=True
+    ) as socket:
+
+        async def push():
+            for start in range(0, len(pcm), CHUNK):
+                await socket.send_media(pcm[start : start + CHUNK])
+                await asyncio.sleep(0.01)
+            await socket.send_close_stream()
+
+        pushing = asyncio.create_task(push())
+        async for message in socket:
+            if message.type == "Results":
+                best = message.channel.alternatives[0]
+                heard["final" if message.is_final else "interim"].append(best.transcript)
+                if message.is_final:
+                    heard["words"] += [
+                        [word.punctuated_word, word.start, word.end] for word in best.words
+                    ]
+            else:
+                heard["ended"] = message.type
+        await pushing
+    return heard
+
+
+async def livekit_tts(url, text):
+    from livekit.plugins import elevenlabs
+
+    heard = {"samples": 0, "words": []}
+    async with aiohttp.ClientSession() as session:
+        voice = elevenlabs.TTS(
+            api_key="a-key",
+            base_url=url,
+            voice_id="anna",
+            model="eleven_flash_v2_5",
+            encoding="pcm_16000",
+            http_session=session,
+        )
+        stream = voice.stream()
+        stream.push_text(text)
+        stream.end_input()
+        async for event in stream:
+            heard["samples"] += event.frame.samples_per_channel
+            told = event.frame.userdata.get("lk.timed_transcripts", [])
+            heard["words"] += [[str(word).strip(), word.start_time] for word in told]
+        await stream.aclose()
+        await voice.aclose()
+    return heard
+
+
+async def main():
+    kind, url, what = sys.argv[1:]
+    client = {"livekit-stt": livekit_stt, "deepgram-sdk": deepgram_sdk, "livekit-tts": livekit_tts}
+    given = what if kind == "livekit-tts" else Path(what).read_bytes()
+    async with asyncio.timeout(30):
+        print(json.dumps(await client[kind](url, given)))
+
+
+asyncio.run(main())
