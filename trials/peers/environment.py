@@ -24,7 +24,7 @@ def python() -> Path:
     wanted = "\n".join((sys.version, *PACKAGES))
     if not stamp.is_file() or stamp.read_text() != wanted:
         venv.create(FOLDER, clear=True, with_pip=True)
-        pip = [interpreter, "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+        pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
         subprocess.run([*pip, *PACKAGES], check=True, timeout=600)
         stamp.write_text(wanted)
     return interpreter

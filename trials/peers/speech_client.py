@@ -14,15 +14,16 @@ import sys
 from pathlib import Path
 
 import aiohttp
+from deepgram import AsyncDeepgramClient
+from deepgram.environment import DeepgramClientEnvironment
+from livekit import rtc
+from livekit.agents import stt
+from livekit.plugins import deepgram, elevenlabs
 
 CHUNK = 1_600  # bytes, 100 ms
 
 
 async def livekit_stt(url, pcm):
-    from livekit import rtc
-    from livekit.agents import stt
-    from livekit.plugins import deepgram
-
     heard = {"interim": [], "final": [], "words": []}
     async with aiohttp.ClientSession() as session:
         ears = deepgram.STT(
@@ -37,28 +38,26 @@ async def livekit_stt(url, pcm):
                 await asyncio.sleep(0.01)
             stream.end_input()
 
-        pushing = asyncio.create_task(push())
-        async for event in stream:
-            text = event.alternatives[0].text if event.alternatives else ""
-            if event.type == stt.SpeechEventType.INTERIM_TRANSCRIPT:
-                heard["interim"].append(text)
-            elif event.type == stt.SpeechEventType.FINAL_TRANSCRIPT:
-                heard["final"].append(text)
-                heard["words"] += [
-                    [str(word), word.start_time, word.end_time]
-                    for word in event.alternatives[0].words or ()
-                ]
-        await pushing
+        async with asyncio.TaskGroup() as group:
+            group.create_task(push())
+            async for event in stream:
+                text = event.alternatives[0].text if event.alternatives else ""
+                if event.type == stt.SpeechEventType.INTERIM_TRANSCRIPT:
+                    heard["interim"].append(text)
+                elif event.type == stt.SpeechEventType.FINAL_TRANSCRIPT:
+                    heard["final"].append(text)
+                    heard["words"] += [
+                        [str(word), word.start_time, word.end_time]
+                        for word in event.alternatives[0].words or ()
+                    ]
         await stream.aclose()
     return heard
 
 
 async def deepgram_sdk(url, pcm):
-    from deepgram import AsyncDeepgramClient
-    from deepgram.environment import DeepgramClientEnvironment
-
     ws = url.replace("http", "ws", 1).removesuffix("/v1")
-    here = DeepgramClientEnvironment(base=url.removesuffix("/v1"), production=ws, agent=ws, agent_rest=ws)
+    base = url.removesuffix("/v1")
+    here = DeepgramClientEnvironment(base=base, production=ws, agent=ws, agent_rest=base)
     client = AsyncDeepgramClient(api_key="a-key", environment=here)
     heard = {"interim": [], "final": [], "words": [], "ended": ""}
     async with client.listen.v1.connect(
@@ -71,24 +70,22 @@ async def deepgram_sdk(url, pcm):
                 await asyncio.sleep(0.01)
             await socket.send_close_stream()
 
-        pushing = asyncio.create_task(push())
-        async for message in socket:
-            if message.type == "Results":
-                best = message.channel.alternatives[0]
-                heard["final" if message.is_final else "interim"].append(best.transcript)
-                if message.is_final:
-                    heard["words"] += [
-                        [word.punctuated_word, word.start, word.end] for word in best.words
-                    ]
-            else:
-                heard["ended"] = message.type
-        await pushing
+        async with asyncio.TaskGroup() as group:
+            group.create_task(push())
+            async for message in socket:
+                if message.type == "Results":
+                    best = message.channel.alternatives[0]
+                    heard["final" if message.is_final else "interim"].append(best.transcript)
+                    if message.is_final:
+                        heard["words"] += [
+                            [word.punctuated_word, word.start, word.end] for word in best.words
+                        ]
+                else:
+                    heard["ended"] = message.type
     return heard
 
 
 async def livekit_tts(url, text):
-    from livekit.plugins import elevenlabs
-
     heard = {"samples": 0, "words": []}
     async with aiohttp.ClientSession() as session:
         voice = elevenlabs.TTS(

@@ -193,6 +193,7 @@ class _Contexts:
         pcm = b"".join(piece.pcm for piece in pieces)
         marks = [word for piece in pieces for word in piece.words]
         times = _times(text, marks, len(pcm) // 2)
+        times.append((" ", len(pcm) // 2, 0))  # text ends in a space, and that is echoed, too
         samples = round(_PIECE_S * SAMPLE_RATE)
         await asyncio.sleep(self._server.first_s)
         for start in range(0, len(pcm) // 2, samples):
