@@ -11,8 +11,8 @@ to close the connection. So leaving in the middle closes, and the next reply con
 reply that was complete the connection waits for the next.
 
 Times of the characters are told relative to the message's own audio, says the reference; clients
-are seen that read them as relative to the context. Both are understood here: a first character
-that begins before the audio so far is complete can only be relative.
+are seen that read them as relative to the context (LiveKit's plugin 1.8.9). Both are understood:
+a message whose first character begins long before the audio so far is complete is relative.
 
 Sources: elevenlabs.io/docs/api-reference (the page on the multi-context WebSocket) and the types of
 the SDK `elevenlabs` 2.78.0 (`types/*_multi.py`, `alignment.py`); messages of errors as quoted in

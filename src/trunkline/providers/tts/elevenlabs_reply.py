@@ -154,7 +154,8 @@ class Reply:
             raise self._fault(Fault.MALFORMED, f"{len(chars)} characters with other times")
         before = context.samples
         at = [round(start * SAMPLE_RATE / 1_000) for start in starts or []]
-        if at and at[0] < before:
+        # Relative times begin near 0, others near the end of the audio so far: half-way decides.
+        if at and 2 * at[0] < before:
             at = [before + it for it in at]
         words = context.marks.place(zip(chars, at, strict=True))
         context.samples += len(pcm) // 2
