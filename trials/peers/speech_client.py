@@ -5,8 +5,6 @@ speech_client.py livekit-stt URL PCM_FILE | deepgram-sdk URL PCM_FILE | livekit-
 URL has the API's version; the file is 16-bit mono at 8 kHz. This file imports nothing of ours.
 """
 
-# mypy: ignore-errors  # the packages are not in the environment that is checked
-
 import asyncio
 import json
 import sys
