@@ -86,6 +86,7 @@ FAULTS: Mapping[str, tuple[Mapping[str, object], Fault]] = {
     "malformed": ({"kind": "malformed", "after_tokens": 2}, Fault.MALFORMED),
 }
 _WAIT_S = 1.5
+_FULL_S = 4.0  # the buffers of two sockets hold some seconds of such a flood
 
 
 async def the_answer_is_whole(adapter: Adapter[Any, Any]) -> None:
@@ -186,24 +187,25 @@ async def a_source_that_fails_fails_as_it_is(adapter: Adapter[Any, Any]) -> None
 
 async def the_source_is_not_read_ahead(adapter: Adapter[Any, Any]) -> None:
     """A provider that takes nothing stops the source: nothing piles up on our side."""
-    taken = 0
+    taken, at_last = 0, 0.0
 
     async def flood() -> AsyncIterator[Any]:
-        nonlocal taken
+        nonlocal taken, at_last
         while True:
             async for item in adapter.source():
-                taken += 1
+                taken, at_last = taken + 1, time.monotonic()
                 yield item
 
     async with adapter.server([FaultScript.parse({"kind": "headers_only"})]) as server:
         stage = adapter.stage(server.base_url)
         try:
-            async with stage.open(flood(), adapter.context(1.0)) as stream:
+            async with stage.open(flood(), adapter.context(_FULL_S)) as stream:
                 async for _ in stream:
                     pass
         except EndpointError as error:
             hold(error.fault in {Fault.SILENT, Fault.STALLED}, f"it is told as {error}")
-        before = taken
+        before, now = taken, time.monotonic()
+        hold(now - at_last > _FULL_S / 4, f"{taken} items were taken, and it goes on")
         await asyncio.sleep(0.1)
         hold(taken == before, "the source is read on after the end")
 
