@@ -14,7 +14,9 @@ from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.remote import client_session
 from trunkline.net.websocket import WebSocketStage
 from trunkline.providers.stt.deepgram import Deepgram
+from trunkline.providers.tts.cartesia import Cartesia
 from trunkline.providers.tts.elevenlabs import ElevenLabs
+from trunkline.testing.cartesia_server import CartesiaServer
 from trunkline.testing.deepgram_server import DeepgramServer
 from trunkline.testing.elevenlabs_server import ElevenLabsServer
 from trunkline.testing.faults import FaultScript
@@ -41,6 +43,7 @@ ACCEPTS = frozenset({DataClass.AUDIO, DataClass.SPEECH_TEXT})
 ZONE = Zone("there", "managed", "us", "us", "vendor", "none", True, True, ACCEPTS)
 EARS = Endpoint("ears", STT, "deepgram", "nova-3", ZONE, "a")
 VOICE = Endpoint("voice", TTS, "elevenlabs", "eleven_flash_v2_5", ZONE, "b")
+OTHER_VOICE = Endpoint("other", TTS, "cartesia", "sonic-3", ZONE, "c")
 HEARD = Hears("I need an appointment", [(0.2, "I"), (0.4, "I need"), (0.6, "I need an")])
 LINES = ("We are open from nine to five.", "Zürich “déjà vu” costs 120 €, naïve café?", "Good-bye!")
 
@@ -69,6 +72,10 @@ def elevenlabs_server(*faults: FaultScript, **how: object) -> ElevenLabsServer:
     return ElevenLabsServer(SimTts("hum", ttfb_s=0.0), faults, **how)  # type: ignore[arg-type]  # as given
 
 
+def cartesia_server(*faults: FaultScript, pace: float = 1e9) -> CartesiaServer:
+    return CartesiaServer(SimTts("hum", ttfb_s=0.0), faults, pace=pace)
+
+
 @dataclass
 class Rig:
     """A client, and what its gate decided."""
@@ -85,6 +92,22 @@ class Rig:
         stage = WebSocketStage(
             EARS,
             Deepgram(EARS, options),
+            base_url=base_url,
+            key=KEY,
+            session=self.session,
+            gate=Gate(self.decisions.append),
+            connect_s=connect_s,
+        )
+        self.stages.append(stage)
+        return stage
+
+    def other_voice(
+        self, base_url: str, connect_s: float = 1.0, **options: object
+    ) -> WebSocketStage[Phrase, Speech]:
+        """Cartesia's."""
+        stage = WebSocketStage(
+            OTHER_VOICE,
+            Cartesia(OTHER_VOICE, {"voice": "anna", **options}),
             base_url=base_url,
             key=KEY,
             session=self.session,

@@ -1,4 +1,4 @@
-"""The laws of an adapter, over real sockets: Deepgram's and ElevenLabs' protocols."""
+"""The laws of an adapter, over real sockets: Deepgram's, ElevenLabs' and Cartesia's protocols."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -13,6 +13,7 @@ from trials.speech_rig import (
     LINES,
     Rig,
     audio,
+    cartesia_server,
     deepgram_server,
     elevenlabs_server,
     phrases,
@@ -73,7 +74,20 @@ def elevenlabs(session: aiohttp.ClientSession) -> Adapter[Phrase, Speech]:
     )
 
 
-@pytest.mark.parametrize("adapter", [deepgram, elevenlabs], ids=["deepgram", "elevenlabs"])
+def cartesia(session: aiohttp.ClientSession) -> Adapter[Phrase, Speech]:
+    r = Rig(session)
+    return Adapter(
+        server=lambda faults: cartesia_server(*faults, pace=20.0),
+        stage=r.other_voice,
+        source=phrases,
+        endless=endless_talk,
+        check=spoke_all,
+        data_class=DataClass.SPEECH_TEXT,
+        key=KEY,
+    )
+
+
+@pytest.mark.parametrize("adapter", [deepgram, elevenlabs, cartesia], ids=lambda it: it.__name__)
 @pytest.mark.parametrize(
     "law",
     [

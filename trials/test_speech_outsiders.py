@@ -21,6 +21,7 @@ from trials.test_embedded_speech import CLIPS, TEXTS, over_the_phone
 from trunkline.media import wav
 from trunkline.providers.embedded.espeak import EspeakTts
 from trunkline.providers.embedded.pocketsphinx import PocketsphinxStt
+from trunkline.testing.cartesia_server import CartesiaServer
 from trunkline.testing.deepgram_server import DeepgramServer
 from trunkline.testing.elevenlabs_server import ElevenLabsServer
 from trunkline.types import SAMPLE_RATE, STT, TTS, AudioFrame, DataClass, Sample, Speech
@@ -133,21 +134,28 @@ def test_outsiders_hear_what_we_hear(tmp_path: Path) -> None:
     test()
 
 
-def test_outsiders_are_told_what_we_are_told() -> None:
-    """LiveKit's plugin: as much audio, the same words at the same times.
+@pytest.mark.parametrize("vendor", ["elevenlabs", "cartesia"])
+def test_outsiders_are_told_what_we_are_told(vendor: str) -> None:
+    """LiveKit's plugins: as much audio, the same words at the same times.
 
-    It reads times as relative to the context, so the server is told to tell them so.
+    The one for ElevenLabs reads times as relative to the context, so the server tells them so.
     """
     environment.python()
 
     @trial
     async def test() -> None:
         tts = EspeakTts(endpoint(TTS), {})
+        server = (
+            ElevenLabsServer(tts, times="context")
+            if vendor == "elevenlabs"
+            else CartesiaServer(tts)
+        )
         try:
-            async with rig() as r, ElevenLabsServer(tts, times="context") as s:
+            async with rig() as r, server as s:
+                stage = (r.voice if vendor == "elevenlabs" else r.other_voice)(s.base_url)
                 asked = context(None, DataClass.SPEECH_TEXT)
-                ours = await collect(r.voice(s.base_url), phrases(LINES[0]), asked)
-                theirs = await outsider("livekit-tts", s.base_url, LINES[0])
+                ours = await collect(stage, phrases(LINES[0]), asked)
+                theirs = await outsider(f"livekit-{vendor}", s.base_url, LINES[0])
         finally:
             await tts.close()
         words = [
@@ -155,7 +163,7 @@ def test_outsiders_are_told_what_we_are_told() -> None:
             for piece in ours
             for word in piece.words
         ]
-        assert theirs["samples"] == pytest.approx(len(audio_of(ours)), abs=1_600), "at 16 kHz"
+        assert theirs["samples"] == pytest.approx(len(audio_of(ours)), abs=1_600)
         assert [text for text, _ in theirs["words"]] == [text for text, _ in words]
         assert [at for _, at in theirs["words"]] == pytest.approx(
             [at for _, at in words], abs=0.002

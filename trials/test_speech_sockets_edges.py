@@ -15,6 +15,7 @@ from trials.speech_rig import (
     KEY,
     Rig,
     audio,
+    cartesia_server,
     collect,
     context,
     deepgram_server,
@@ -204,6 +205,22 @@ async def test_a_voice_that_is_interrupted_again_and_again() -> None:
         assert spoken[-1].last
         await eventually(lambda: all(it.ended for it in s.connections[:-1]))
         assert all(it.close_code == 1000 for it in s.connections[:-1])
+
+
+@trial
+async def test_a_voice_that_can_be_cancelled_keeps_its_connection() -> None:
+    """A provider that acknowledges the end of a context serves the next reply on the same line."""
+    asked = context(None, DataClass.SPEECH_TEXT)
+    async with rig() as r, cartesia_server(pace=20.0) as s:
+        stage = r.other_voice(s.base_url)
+        for _ in range(12):
+            async with stage.open(phrases("This will be cut off.", "And this."), asked) as speech:
+                await anext(speech)
+            await asyncio.sleep(0.05)
+        spoken = await collect(stage, phrases("Hello."), asked)
+        assert [it.phrase for it in spoken if it.last] == [0]
+        assert len(s.connections) == 1
+        assert [it.ended.partition(" ")[0] for it in s.requests[:-1]] == ["cancelled"] * 24
 
 
 @trial

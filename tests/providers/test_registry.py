@@ -154,6 +154,12 @@ def test_an_openai_endpoint_is_a_stage_over_http() -> None:
             "api.elevenlabs.io:443",
         ),
         (
+            "voice",
+            "stage: tts, api: fake",
+            "stage: tts, options: {voice: anna}, api: cartesia",
+            "api.cartesia.ai:443",
+        ),
+        (
             "ears",
             "stage: stt, api: fake",
             'stage: stt, base_url: "http://127.0.0.1:1/v1", api: deepgram',
@@ -202,7 +208,7 @@ def test_an_unknown_api_is_told_the_known_ones_of_its_stage() -> None:
     said = refused(text, "voice")
     assert said.startswith("phones.yaml:10: endpoints.voice.api: there is no api 'espaek' for tts.")
     assert "Did you mean 'espeak'?" in said
-    assert "Known for tts: elevenlabs, espeak, fake" in said
+    assert "Known for tts: cartesia, elevenlabs, espeak, fake" in said
     assert "pocketsphinx" not in said
 
 

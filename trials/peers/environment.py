@@ -11,6 +11,7 @@ from pathlib import Path
 
 PACKAGES = (
     "livekit-agents==1.8.9",
+    "livekit-plugins-cartesia==1.8.9",
     "livekit-plugins-deepgram==1.8.9",
     "livekit-plugins-elevenlabs==1.8.9",
     "deepgram-sdk==7.17.0",

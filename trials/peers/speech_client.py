@@ -1,8 +1,9 @@
 """Run in the outsiders' environment: what their clients hear, as JSON on standard output.
 
-speech_client.py livekit-stt URL PCM_FILE | deepgram-sdk URL PCM_FILE | livekit-tts URL TEXT
+speech_client.py CLIENT URL WHAT
 
-URL has the API's version; the file is 16-bit mono at 8 kHz. This file imports nothing of ours.
+CLIENT is one of `CLIENTS`, URL has the API's version; WHAT is a text to be spoken, or the name of a
+file *.pcm to be heard, 16-bit mono at 8 kHz. This file imports nothing of ours.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from deepgram import AsyncDeepgramClient
 from deepgram.environment import DeepgramClientEnvironment
 from livekit import rtc
 from livekit.agents import stt
-from livekit.plugins import deepgram, elevenlabs
+from livekit.plugins import cartesia, deepgram, elevenlabs
 
 CHUNK = 1_600  # bytes, 100 ms
 
@@ -82,17 +83,10 @@ async def deepgram_sdk(url, pcm):
     return heard
 
 
-async def livekit_tts(url, text):
+async def livekit_tts(make, text):
     heard = {"samples": 0, "words": []}
     async with aiohttp.ClientSession() as session:
-        voice = elevenlabs.TTS(
-            api_key="a-key",
-            base_url=url,
-            voice_id="anna",
-            model="eleven_flash_v2_5",
-            encoding="pcm_16000",
-            http_session=session,
-        )
+        voice = make(session)
         stream = voice.stream()
         stream.push_text(text)
         stream.end_input()
@@ -105,12 +99,42 @@ async def livekit_tts(url, text):
     return heard
 
 
+async def livekit_elevenlabs(url, text):
+    def make(session):
+        return elevenlabs.TTS(
+            api_key="a-key",
+            base_url=url,
+            voice_id="anna",
+            model="eleven_flash_v2_5",
+            encoding="pcm_16000",
+            http_session=session,
+        )
+
+    return await livekit_tts(make, text)
+
+
+async def livekit_cartesia(url, text):
+    def make(session):
+        return cartesia.TTS(
+            api_key="a-key", base_url=url, voice="anna", sample_rate=16_000, http_session=session
+        )
+
+    return await livekit_tts(make, text)
+
+
+CLIENTS = {
+    "livekit-stt": livekit_stt,
+    "deepgram-sdk": deepgram_sdk,
+    "livekit-elevenlabs": livekit_elevenlabs,
+    "livekit-cartesia": livekit_cartesia,
+}
+
+
 async def main():
     kind, url, what = sys.argv[1:]
-    client = {"livekit-stt": livekit_stt, "deepgram-sdk": deepgram_sdk, "livekit-tts": livekit_tts}
-    given = what if kind == "livekit-tts" else Path(what).read_bytes()
+    given = Path(what).read_bytes() if what.endswith(".pcm") else what
     async with asyncio.timeout(30):
-        print(json.dumps(await client[kind](url, given)))
+        print(json.dumps(await CLIENTS[kind](url, given)))
 
 
 asyncio.run(main())

@@ -215,10 +215,10 @@ class WebSocketStage(Generic[In, Out]):
 
 async def _released(link: _Link, exchange: Exchange[In, Out]) -> bool:
     """Tell the provider that nobody listens; whether the connection is free for another."""
-    if exchange.done:
+    farewell = () if exchange.done else exchange.leave()
+    if link.socket.closed or exchange.done:
         return not link.socket.closed
-    farewell = exchange.leave()
-    if link.socket.closed or not farewell:
+    if not farewell:
         return False
     try:
         async with asyncio.timeout(_GOODBYE_S):

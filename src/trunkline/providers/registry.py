@@ -104,6 +104,12 @@ def _deepgram(config: EndpointConfig, endpoint: Endpoint, resources: Resources) 
     return _duplex(config, endpoint, resources, Deepgram, "https://api.deepgram.com/v1")
 
 
+def _cartesia(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.tts.cartesia import Cartesia  # noqa: PLC0415  # only what is used
+
+    return _duplex(config, endpoint, resources, Cartesia, "https://api.cartesia.ai")
+
+
 def _elevenlabs(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
     from trunkline.providers.tts.elevenlabs import ElevenLabs  # noqa: PLC0415  # only what is used
 
@@ -165,6 +171,7 @@ BUILT_IN: Apis = {
     (LLM, "openai"): _openai,
     (STT, "deepgram"): _deepgram,
     (STT, "pocketsphinx"): _pocketsphinx,
+    (TTS, "cartesia"): _cartesia,
     (TTS, "elevenlabs"): _elevenlabs,
     (TTS, "espeak"): _espeak,
 }

@@ -20,7 +20,6 @@ Source: as in `providers/tts/elevenlabs.py`.
 """
 
 import asyncio
-import base64
 import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,24 +27,19 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-import numpy as np
 from aiohttp import web
-from numpy.typing import NDArray
 from typing_extensions import override
 
-from trunkline.contracts import Context, Stage
-from trunkline.media.g711 import mulaw_encode
-from trunkline.media.resample import resample
+from trunkline.contracts import Stage
 from trunkline.testing.faults import FaultScript
+from trunkline.testing.rendering import RATES, Mouth, render
 from trunkline.testing.speech_server import Performance, SpeechServer, Struck, Talk
-from trunkline.types import SAMPLE_RATE, CallId, DataClass, Phrase, Speech, SpokenWord, Where
+from trunkline.types import SAMPLE_RATE, Phrase, Speech, SpokenWord
 
 CONTEXTS_MAX = 5
 _INACTIVITY_S = 20.0
 _PIECE_S = 0.2
 _QUEUED = 100  # flushes of one context that wait for the one that is being spoken
-_CONTEXT = Context(Where(CallId("local")), DataClass.SPEECH_TEXT)
-_RATES = {8_000, 16_000, 22_050, 24_000, 44_100, 48_000}
 
 
 class ElevenLabsServer(SpeechServer):
@@ -78,7 +72,7 @@ class ElevenLabsServer(SpeechServer):
     async def converse(self, talk: Talk) -> None:
         """Read until the client closes; each context speaks in a task of its own."""
         query = talk.request.query
-        mouth = _Mouth.of(query.get("output_format", "mp3_44100_128"))
+        mouth = _format(query.get("output_format", "mp3_44100_128"))
         if mouth is None:
             await _fail(talk, "invalid_output_format", "This server speaks ulaw_8000 and pcm_*")
             return
@@ -109,7 +103,7 @@ class _Ctx:
 class _Contexts:
     """The contexts of one connection."""
 
-    def __init__(self, server: ElevenLabsServer, talk: Talk, mouth: "_Mouth") -> None:
+    def __init__(self, server: ElevenLabsServer, talk: Talk, mouth: Mouth) -> None:
         self._server, self._talk, self._mouth = server, talk, mouth
         self._aligned = talk.request.query.get("sync_alignment") == "true"
         self._open: dict[str, _Ctx] = {}
@@ -185,13 +179,7 @@ class _Contexts:
             del self._open[context.name]
 
     async def _render(self, name: str, text: str, performance: Performance) -> None:
-        async def one() -> AsyncIterator[Phrase]:
-            yield Phrase(0, text)
-
-        async with self._server.voice.open(one(), _CONTEXT) as speech:
-            pieces = [piece async for piece in speech]
-        pcm = b"".join(piece.pcm for piece in pieces)
-        marks = [word for piece in pieces for word in piece.words]
+        pcm, marks = await render(self._server.voice, text)
         times = _times(text, marks, len(pcm) // 2)
         times.append((" ", len(pcm) // 2, 0))  # text ends in a space, and that is echoed, too
         samples = round(_PIECE_S * SAMPLE_RATE)
@@ -212,27 +200,13 @@ class _Contexts:
             await asyncio.sleep(_PIECE_S / self._server.pace)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mouth:
-    """An output format."""
-
-    rate: int
-    mulaw: bool
-
-    @classmethod
-    def of(cls, name: str) -> "_Mouth | None":
-        kind, _, rate = name.partition("_")
-        if name == "ulaw_8000":
-            return cls(SAMPLE_RATE, mulaw=True)
-        if kind == "pcm" and rate.isdecimal() and int(rate) in _RATES:
-            return cls(int(rate), mulaw=False)
-        return None
-
-    def encode(self, pcm: bytes) -> str:
-        samples: NDArray[np.int16] = np.frombuffer(pcm, "<i2").astype(np.int16)
-        if self.mulaw:
-            return base64.b64encode(mulaw_encode(samples)).decode()
-        return base64.b64encode(resample(samples, SAMPLE_RATE, self.rate).tobytes()).decode()
+def _format(name: str) -> Mouth | None:
+    kind, _, rate = name.partition("_")
+    if name == "ulaw_8000":
+        return Mouth(SAMPLE_RATE, mulaw=True)
+    if kind == "pcm" and rate.isdecimal() and int(rate) in RATES:
+        return Mouth(int(rate), mulaw=False)
+    return None
 
 
 def _times(text: str, marks: Sequence[SpokenWord], samples: int) -> list[tuple[str, int, int]]:

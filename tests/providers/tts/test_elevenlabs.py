@@ -15,8 +15,8 @@ import pytest
 
 from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.media.g711 import mulaw_decode
+from trunkline.providers.tts.contexts import TEXT_MAX
 from trunkline.providers.tts.elevenlabs import ElevenLabs
-from trunkline.providers.tts.elevenlabs_reply import TEXT_MAX
 from trunkline.testing.conformance import CODEC_LAWS, Conversation, Player
 from trunkline.testing.simulated import endpoint
 from trunkline.types import TTS, Phrase, Speech, SpokenWord

@@ -2,20 +2,17 @@
 
 import base64
 import binascii
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from trunkline.contracts import Reaction, WireMessage
 from trunkline.errors import EndpointError, Fault
-from trunkline.media.g711 import mulaw_decode
 from trunkline.net.closing import closing_fault
-from trunkline.providers.tts.marks import WordMarks
+from trunkline.providers.tts.contexts import Context, ContextReply
 from trunkline.types import SAMPLE_RATE, Phrase, Speech
 
-TEXT_MAX = 2_000
 _DETAIL_CHARS = 300
 _THROTTLING = {
     "rate_limit_exceeded",
@@ -55,66 +52,27 @@ class Terms:
     mulaw: bool
 
 
-class _Context:
-    """One phrase under way."""
-
-    def __init__(self, phrase: Phrase) -> None:
-        self.phrase = phrase
-        self.marks = WordMarks(phrase.text)
-        self.samples = 0
-        self.rest = b""  # half a sample
-        self.held: list[Speech] = []
-        self.ended = False
-
-
-class Reply:
+class Reply(ContextReply):
     """`Exchange[Phrase, Speech]`."""
 
     def __init__(self, endpoint: str, ordinal: int, terms: Terms) -> None:
-        self._endpoint, self._ordinal, self._terms = endpoint, ordinal, terms
-        self._contexts: deque[tuple[str, _Context]] = deque()  # in the order of their phrases
-        self._finished = False
-
-    @property
-    def done(self) -> bool:
-        """Every phrase that was taken is complete, and there will be no other."""
-        return self._finished and not self._contexts
-
-    @property
-    def wants_more(self) -> bool:
-        """So many phrases may be under way."""
-        return len(self._contexts) < self._terms.ahead
-
-    def begin(self) -> Sequence[WireMessage]:
-        """Nothing: contexts are opened as phrases come."""
-        return ()
+        super().__init__(endpoint, ordinal, ahead=terms.ahead, mulaw=terms.mulaw)
+        self._settings = dict(terms.settings)
 
     def take(self, item: Phrase, /) -> Sequence[WireMessage]:
         """A context with the phrase, complete."""
-        if len(item.text) > TEXT_MAX:
-            raise self._fault(
-                Fault.REFUSED,
-                f"a phrase of {len(item.text)} characters; {TEXT_MAX} at most: split at sentences",
-            )
-        name = f"{self._ordinal}.{item.index}"
-        context = _Context(item)
-        self._contexts.append((name, context))
+        name = self.add(item)
         opening: dict[str, object] = {"text": " ", "context_id": name}
-        if self._terms.settings:
-            opening["voice_settings"] = dict(self._terms.settings)
+        if self._settings:
+            opening["voice_settings"] = self._settings
         # Text is to end in a space: it may be a part of more.
         text = {"text": f"{item.text.strip()} ", "context_id": name, "flush": True}
         close = {"context_id": name, "close_context": True}
         return tuple(msgspec.json.encode(it).decode() for it in (opening, text, close))
 
-    def finish(self) -> Sequence[WireMessage]:
-        """Nothing: each phrase has its end."""
-        self._finished = True
-        return ()
-
     def leave(self) -> Sequence[WireMessage]:
-        """Nothing that could be said would stop it; closing does."""
-        return ()
+        """Nothing that could be said would stop a context; closing does."""
+        return self.finish()
 
     def receive(self, message: WireMessage, /) -> Reaction[Speech]:
         """The audio of the first phrase under way; that of the second is held back."""
@@ -122,69 +80,30 @@ class Reply:
             told = _decoder.decode(message)
             audio = base64.b64decode(told.audio or "", validate=True)
         except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error) as exc:
-            raise self._fault(Fault.MALFORMED, f"not a message of ElevenLabs': {exc}") from None
+            raise self.fault(Fault.MALFORMED, f"not a message of ElevenLabs': {exc}") from None
         if told.error or told.code:
             raise self._failed(told)
-        name = told.contextId or told.context_id
-        context = next((it for its, it in self._contexts if its == name), None)
+        context = self.find(told.contextId or told.context_id)
         if context is None:
-            return Reaction()  # of a reply that was left
-        if audio or told.alignment is not None:
-            self._sound(context, audio, told.alignment)
+            return Reaction()
+        context.hear(audio, self._characters(context, told.alignment or _Alignment()))
         if told.isFinal:
-            self._end(context)
-        return Reaction(self._due())
+            self.end(context)
+        return Reaction(self.due())
 
-    def closed(self, code: int, reason: str, /) -> Sequence[Speech]:
-        """Raises: `isFinal` comes before a proper end."""
-        raise closing_fault(self._endpoint, code, reason)
-
-    def _sound(self, context: _Context, audio: bytes, alignment: _Alignment | None) -> None:
-        if self._terms.mulaw:
-            pcm = mulaw_decode(audio).tobytes()
-        else:
-            whole = context.rest + audio
-            even = len(whole) - len(whole) % 2
-            pcm, context.rest = whole[:even], whole[even:]
-        chars, starts = [], None
-        if alignment is not None:
-            chars = alignment.chars or []
-            starts = alignment.charStartTimesMs or alignment.charsStartTimesMs
-        if len(chars) != len(starts or []):
-            raise self._fault(Fault.MALFORMED, f"{len(chars)} characters with other times")
-        before = context.samples
-        at = [round(start * SAMPLE_RATE / 1_000) for start in starts or []]
+    def _characters(self, context: Context, told: _Alignment) -> Iterable[tuple[str, int]]:
+        chars = told.chars or []
+        starts = told.charStartTimesMs or told.charsStartTimesMs or []
+        if len(chars) != len(starts):
+            raise self.fault(Fault.MALFORMED, f"{len(chars)} characters, {len(starts)} times")
+        at = [round(start * SAMPLE_RATE / 1_000) for start in starts]
         # Relative times begin near 0, others near the end of the audio so far: half-way decides.
-        if at and 2 * at[0] < before:
-            at = [before + it for it in at]
-        words = context.marks.place(zip(chars, at, strict=True))
-        context.samples += len(pcm) // 2
-        context.held.append(Speech(context.phrase.index, pcm, words))
-
-    def _end(self, context: _Context) -> None:
-        if not context.samples and context.marks.speakable:
-            raise self._fault(Fault.EMPTY, "finished a phrase without any audio")
-        if context.marks.cut_short:
-            raise self._fault(Fault.CUT, "finished a phrase in the middle of its text")
-        context.ended = True
-        context.held.append(Speech(context.phrase.index, b"", (), last=True))
-
-    def _due(self) -> Sequence[Speech]:
-        due: list[Speech] = []
-        while self._contexts:
-            _, first = self._contexts[0]
-            due += first.held
-            first.held = []
-            if not first.ended:
-                break
-            self._contexts.popleft()
-        return due
+        if at and 2 * at[0] < context.samples:
+            at = [context.samples + it for it in at]
+        return zip(chars, at, strict=True)
 
     def _failed(self, told: _Message) -> EndpointError:
         said = " ".join(f"{told.error or ''} {told.message or ''}".split())[:_DETAIL_CHARS]
         if told.error in _THROTTLING:
-            return self._fault(Fault.THROTTLED, said)
+            return self.fault(Fault.THROTTLED, said)
         return closing_fault(self._endpoint, told.code or 1011, said)
-
-    def _fault(self, fault: Fault, detail: str) -> EndpointError:
-        return EndpointError(self._endpoint, fault, detail)
