@@ -1,7 +1,8 @@
 """The contracts that a newcomer implements: one per kind of neighbour.
 
 `Stage`    a model behind one contract: `open(source, context)` streams outputs.
-`Codec`    a provider's protocol as pure functions; `net/` turns it into a Stage.
+`Codec`    a provider's protocol as pure functions; `net/` turns it into a Stage. `DuplexCodec` is
+           the same for protocols in which both sides speak at once, over a WebSocket.
 `Carrier`  one phone leg.
 `Machine`  a decision: `feed(fact, now) -> acts`, `deadline()`; no I/O, no clock, no randomness.
 `Toolbox`  what the agent may do in the world.
@@ -10,8 +11,8 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar
 
 from trunkline.types import (
     DataClass,
@@ -85,7 +86,11 @@ class Codec(Protocol[In_contra, Out_co]):
     """A provider's protocol over HTTP with server-sent events, as pure functions."""
 
     def encode(self, source: In_contra, /) -> Request:
-        """The request for *source*; without the key, which `net/` adds."""
+        """The request for *source*; without the key."""
+        ...
+
+    def credentials(self, key: str, /) -> Mapping[str, str]:
+        """The headers that carry *key*: every provider has its own way to be shown it."""
         ...
 
     def decoder(self) -> Decoder[Out_co]:
@@ -94,6 +99,105 @@ class Codec(Protocol[In_contra, Out_co]):
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes, /) -> Exception:
         """The `EndpointError` that an HTTP status other than 200 means."""
+        ...
+
+
+WireMessage = str | bytes
+"""One WebSocket message: text or binary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How a connection begins. *path* is relative to the endpoint's base URL; *hello* is sent once,
+    before any exchange. What may hold the key does not show in its representation."""
+
+    path: str
+    query: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hello: Sequence[WireMessage] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction(Generic[Out_co]):
+    """What a message of the provider brings: *outputs* for the caller, answers to *send* back."""
+
+    outputs: Sequence[Out_co] = ()
+    send: Sequence[WireMessage] = ()
+
+
+class Exchange(Protocol[In_contra, Out_co]):
+    """One attempt on a connection, the source going out and the outputs coming in: state, no I/O.
+
+    `begin`, then `take` each item of the source while `wants_more`, then `finish`; `receive` what
+    comes meanwhile, until `done`. A connection that serves one exchange after the other may bring
+    late messages of an earlier one: an exchange ignores what is not its own.
+    """
+
+    @property
+    def done(self) -> bool:
+        """The provider has said that the answer is complete: nothing more will come."""
+        ...
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether another item may be taken now; what is not wanted stays with the caller."""
+        ...
+
+    def begin(self) -> Sequence[WireMessage]:
+        """What opens the exchange."""
+        ...
+
+    def take(self, item: In_contra, /) -> Sequence[WireMessage]:
+        """What carries *item*; `EndpointError` (`REFUSED`) if the provider cannot take it."""
+        ...
+
+    def finish(self) -> Sequence[WireMessage]:
+        """What says that the source has ended and the rest of the answer is due."""
+        ...
+
+    def receive(self, message: WireMessage, /) -> Reaction[Out_co]:
+        """Decode one message; raises `EndpointError` on a broken one or on an error inside."""
+        ...
+
+    def closed(self, code: int, reason: str, /) -> Sequence[Out_co]:
+        """The connection has closed (RFC 6455 section 7.4; 1006: without a word) before `done`.
+
+        Raises `EndpointError` if it should not have.
+        """
+        ...
+
+    def leave(self) -> Sequence[WireMessage]:
+        """What tells the provider that nobody listens any more. If it will say `done` to that, the
+        connection can go on to serve; with nothing to say, closing it is what tells."""
+        ...
+
+
+class DuplexCodec(Protocol[In_contra, Out_co]):
+    """A provider's protocol over a WebSocket, as pure functions."""
+
+    @property
+    def reuse_s(self) -> float:
+        """Seconds that a connection whose exchange is done is kept for the next one.
+
+        0: each connection serves one exchange.
+        """
+        ...
+
+    @property
+    def keepalive(self) -> tuple[WireMessage, float] | None:
+        """What is due after how many seconds of sending nothing; None: the protocol needs none."""
+        ...
+
+    def handshake(self, key: str | None, /) -> Handshake:
+        """How to connect; *key* goes where this provider wants it: header, query or message."""
+        ...
+
+    def exchange(self, ordinal: int, /) -> Exchange[In_contra, Out_co]:
+        """A fresh exchange; *ordinal* is its number, unique among all that share a connection."""
+        ...
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes, /) -> Exception:
+        """The `EndpointError` that an HTTP status other than 101 means."""
         ...
 
 

@@ -24,10 +24,11 @@ from trunkline.config.checks import did_you_mean
 from trunkline.config.load import ConfigErrors
 from trunkline.config.load import endpoint as endpoint_of
 from trunkline.config.models import Config, EndpointConfig
-from trunkline.contracts import Stage
+from trunkline.contracts import DuplexCodec, Stage
 from trunkline.errors import ConfigError, EndpointError, Fault, InputError
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
+from trunkline.net.websocket import WebSocketStage
 from trunkline.types import LLM, STT, TTS, Endpoint, StageName
 
 GROUP = "trunkline.providers"
@@ -82,10 +83,7 @@ def _openai(config: EndpointConfig, endpoint: Endpoint, resources: Resources) ->
 
     if config.base_url is None:
         raise InputError('base_url is missing. Add base_url: "https://.../v1"')
-    options = dict(config.options)
-    connect_s = options.pop("connect_s", 0.5)
-    if not isinstance(connect_s, int | float) or not 0 < connect_s <= _CONNECT_S_MAX:
-        raise InputError(f"options.connect_s is not a number of seconds up to {_CONNECT_S_MAX:g}")
+    connect_s, options = _connect_s(config, 0.5)
     if options:
         unknown = min(options)
         raise InputError(f"unknown option {unknown!r}. {did_you_mean(unknown, ['connect_s'])}")
@@ -96,8 +94,55 @@ def _openai(config: EndpointConfig, endpoint: Endpoint, resources: Resources) ->
         key=key_of(config, resources),
         session=resources.session,
         gate=resources.gate,
-        connect_s=float(connect_s),
+        connect_s=connect_s,
     )
+
+
+def _deepgram(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.stt.deepgram import Deepgram  # noqa: PLC0415  # only what is used
+
+    return _duplex(config, endpoint, resources, Deepgram, "https://api.deepgram.com/v1")
+
+
+def _cartesia(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.tts.cartesia import Cartesia  # noqa: PLC0415  # only what is used
+
+    return _duplex(config, endpoint, resources, Cartesia, "https://api.cartesia.ai")
+
+
+def _elevenlabs(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.tts.elevenlabs import ElevenLabs  # noqa: PLC0415  # only what is used
+
+    return _duplex(config, endpoint, resources, ElevenLabs, "https://api.elevenlabs.io/v1")
+
+
+def _duplex(
+    config: EndpointConfig,
+    endpoint: Endpoint,
+    resources: Resources,
+    codec: Callable[[Endpoint, Mapping[str, object]], DuplexCodec[Any, Any]],
+    home: str,
+) -> AnyStage:
+    """A stage over a WebSocket, at *home* if the configuration names no other address."""
+    connect_s, options = _connect_s(config, 1.5)
+    return WebSocketStage(
+        endpoint,
+        codec(endpoint, options),
+        base_url=config.base_url or home,
+        key=key_of(config, resources),
+        session=resources.session,
+        gate=resources.gate,
+        connect_s=connect_s,
+    )
+
+
+def _connect_s(config: EndpointConfig, default: float) -> tuple[float, Mapping[str, object]]:
+    """The option that all endpoints over a network share, and the other options."""
+    options = dict(config.options)
+    connect_s = options.pop("connect_s", default)
+    if not isinstance(connect_s, int | float) or not 0 < connect_s <= _CONNECT_S_MAX:
+        raise InputError(f"options.connect_s is not a number of seconds up to {_CONNECT_S_MAX:g}")
+    return float(connect_s), options
 
 
 def _pocketsphinx(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
@@ -124,7 +169,10 @@ def _stays_here(config: EndpointConfig, resources: Resources) -> None:
 
 BUILT_IN: Apis = {
     (LLM, "openai"): _openai,
+    (STT, "deepgram"): _deepgram,
     (STT, "pocketsphinx"): _pocketsphinx,
+    (TTS, "cartesia"): _cartesia,
+    (TTS, "elevenlabs"): _elevenlabs,
     (TTS, "espeak"): _espeak,
 }
 

@@ -29,30 +29,25 @@ import asyncio
 import json
 import math
 import os
-import socket
-import struct
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import cast
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from trunkline.errors import InputError
 from trunkline.providers.embedded.chat import ChatModel
 from trunkline.testing.chat import ChatRequest, Completion, parse_request
 from trunkline.testing.faults import Act, FaultKind, FaultScript, course
 from trunkline.testing.laws import Law, law_named
+from trunkline.testing.listener import Listener, peer_port, reset
 from trunkline.testing.process import announce, freeze, load, until_orphaned
 
 _KEPT_REQUESTS = 10_000
-_SHUTDOWN_S = 0.1  # a handler that hangs is a fault script at work, not one to wait for
-_RST = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: closing sends RST instead of FIN
 _GARBAGE = b'data: {"id":"chatcmpl-0","choices":[{"del\n\n'
 
 
@@ -107,26 +102,16 @@ class OpenAIServer:
         self._faults = self._checked(faults)
         self._count = 0
         self._records: deque[RequestRecord] = deque(maxlen=_KEPT_REQUESTS)
-        self._stack = AsyncExitStack()
-        self._at_work: set[asyncio.BaseTransport | None] = set()
-        app = web.Application(middlewares=[self._watched])
+        app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
         app.router.add_post("/_control/fault", self._set_fault)
         app.router.add_get("/_control/requests", self._get_requests)
-        app.on_response_prepare.append(self._close_if_refusing)
-        # Cancelling the handler is how a real server stops generating for a client that left.
-        self._runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=_SHUTDOWN_S
-        )
-        self.port = port
-        self._site: web.TCPSite | None = None
+        self._listener = Listener(app, port)
 
     async def __aenter__(self) -> "OpenAIServer":
-        await self._runner.setup()
-        self._stack.push_async_callback(self._runner.cleanup)
-        await self._listen()
+        await self._listener.open()
         await self._refuse_if_due()
         return self
 
@@ -136,7 +121,12 @@ class OpenAIServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+        await self._listener.close()
+
+    @property
+    def port(self) -> int:
+        """Where it listens, once it does."""
+        return self._listener.port
 
     @property
     def base_url(self) -> str:
@@ -156,48 +146,15 @@ class OpenAIServer:
             )
         return tuple(faults)
 
-    async def _listen(self) -> None:
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port)
-        await self._site.start()
-        self.port = int(self._runner.addresses[0][1])
-
     async def _refuse_if_due(self) -> None:
         """Close the listener if the next request is one that nobody is to hear."""
         refusals = (fault for fault in self._faults if fault.kind is FaultKind.REFUSE)
         due = [fault for fault in refusals if fault.strikes(self._count + 1, "")]
-        if not due or self._site is None:
+        if not due or self._listener.refusing:
             return
         self._faults = tuple(fault for fault in self._faults if fault is not due[0])
         self._strike(FaultKind.REFUSE, self._count + 1, 0)
-        await self._site.stop()
-        self._site = None
-        # A client's pooled connection would get past a closed listener; those at work end first.
-        for connection in self._runner.server.connections if self._runner.server else ():
-            if connection.transport not in self._at_work:
-                connection.force_close()  # close() would leave an idle one open, and unread
-            connection.close()
-        if due[0].hold_s is not None:
-            # No TaskGroup: around the caller's block it would wrap the caller's own errors.
-            task = asyncio.get_running_loop().create_task(self._reopen(due[0].hold_s))
-            self._stack.callback(task.cancel)
-
-    @web.middleware
-    async def _watched(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        transport = request.transport
-        self._at_work.add(transport)
-        try:
-            return await handler(request)
-        finally:
-            self._at_work.discard(transport)
-
-    async def _close_if_refusing(self, _: web.Request, response: web.StreamResponse) -> None:
-        if self._site is None:
-            response.force_close()
-            response.headers["Connection"] = "close"  # or the client tries the connection again
-
-    async def _reopen(self, hold_s: float) -> None:
-        await asyncio.sleep(hold_s)
-        await self._listen()
+        await self._listener.refuse(due[0].hold_s)
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -225,14 +182,13 @@ class OpenAIServer:
         except InputError as exc:
             return _bad_request(str(exc))
         self._count += 1
-        peer = request.transport.get_extra_info("peername") if request.transport else None
         record = RequestRecord(
             self._count,
             chat.model,
             chat.last_user,
             chat.stream,
             chat.prompt.continue_final,
-            peer[1] if peer else 0,
+            peer_port(request),
         )
         self._records.append(record)
         fault = next(
@@ -276,7 +232,7 @@ class OpenAIServer:
             elif step.act is Act.ANSWER_STATUS and fault is not None:
                 answer.response = _status(fault)
             elif step.act is Act.RESET:
-                _reset(request)
+                reset(request)
             else:
                 await answer.act(step.act, record.tokens)
                 record.tokens += step.act is Act.TOKEN
@@ -330,16 +286,9 @@ class _Body:
             case Act.FINISH:
                 self.response = web.json_response(body=self._completion.whole(said))
             case Act.CLOSE:
-                _reset(self._request)  # the one way for a single body to be incomplete
+                reset(self._request)  # the one way for a single body to be incomplete
             case _:
                 pass
-
-
-def _reset(request: web.Request) -> None:
-    if request.transport is not None:
-        peer = request.transport.get_extra_info("socket")
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
-        request.transport.abort()
 
 
 def _status(fault: FaultScript) -> web.Response:

@@ -21,7 +21,7 @@ from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.providers.embedded.child import Child
 from trunkline.providers.embedded.child_pool import ChildPool, Engine
 from trunkline.providers.embedded.framing import Kind
-from trunkline.providers.embedded.options import Bounds, Options
+from trunkline.providers.options import Bounds, Options
 from trunkline.types import SAMPLE_RATE, Endpoint, Phrase, Speech, SpokenWord
 
 CALLER_VOICE: Mapping[str, object] = {"voice": "en-us+klatt6", "rate": 165}

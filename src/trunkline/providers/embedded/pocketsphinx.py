@@ -24,8 +24,9 @@ from trunkline.providers.embedded.child import Child
 from trunkline.providers.embedded.child_pool import ChildPool, Engine
 from trunkline.providers.embedded.framing import Kind
 from trunkline.providers.embedded.grammar import Grammar, load_grammar
-from trunkline.providers.embedded.options import Bounds, Options
-from trunkline.types import SAMPLE_RATE, AudioFrame, Endpoint, Sample, Transcript, Word
+from trunkline.providers.options import Bounds, Options
+from trunkline.providers.stt.anchors import Anchors
+from trunkline.types import SAMPLE_RATE, AudioFrame, Endpoint, Transcript, Word
 
 UTTERANCE_S_MAX = 60
 """Audio of one utterance; the ear ends one at half of it."""
@@ -89,11 +90,11 @@ class PocketsphinxStt:
     ) -> AsyncGenerator[Transcript, None]:
         # In lock-step: no audio is read while a result is awaited, so nothing can pile up here.
         async with self._engine.exchange() as exchange:
-            clock = _Anchors()
+            anchors = Anchors()
             due, said = self._interim, ""
             async for frame in source:
                 exchange.send(Kind.AUDIO, frame.pcm)
-                heard = clock.add(frame)
+                heard = anchors.add(frame)
                 if heard > UTTERANCE_S_MAX * SAMPLE_RATE:
                     raise EndpointError(
                         self._endpoint.name,
@@ -104,46 +105,19 @@ class PocketsphinxStt:
                     continue
                 due = heard + self._interim
                 exchange.send(Kind.INTERIM)
-                interim = clock.transcript(await exchange.receive(), final=False)
+                interim = _transcript(await exchange.receive(), anchors, final=False)
                 if interim.text != said:
                     said = interim.text
                     yield interim
             exchange.send(Kind.FINISH)
-            yield clock.transcript(await exchange.receive(), final=True)
+            yield _transcript(await exchange.receive(), anchors, final=True)
 
 
-class _Anchors:
-    """Which sample of the call each sample of the utterance is.
-
-    Frames that were lost or never sent leave gaps, so one anchor for the whole would drift.
-    """
-
-    def __init__(self) -> None:
-        self._heard = 0
-        self._anchors: list[tuple[int, int]] = []  # (sample of the utterance, sample of the call)
-
-    def add(self, frame: AudioFrame) -> int:
-        """Note *frame*; the samples of the utterance so far."""
-        if not self._anchors or self._of_call(self._heard) != frame.at:
-            self._anchors.append((self._heard, frame.at))
-        self._heard += len(frame.pcm) // 2
-        return self._heard
-
-    def transcript(self, payload: bytes, *, final: bool) -> Transcript:
-        """The transcript in *payload*, its words placed in the call."""
-        result = json.loads(payload)
-        words = tuple(
-            # The word's last sample, and one: a gap may follow it.
-            Word(text, Sample(self._of_call(start)), Sample(self._of_call(end - 1) + 1))
-            for text, start, end in result["words"]
-        )
-        return Transcript(result["text"], final, words)
-
-    def _of_call(self, sample: int) -> int:
-        heard, at = next(
-            anchor for anchor in reversed(self._anchors) if anchor[0] <= max(0, sample)
-        )
-        return at + sample - heard
+def _transcript(payload: bytes, anchors: Anchors, *, final: bool) -> Transcript:
+    """The transcript in *payload*, its words placed in the call."""
+    result = json.loads(payload)
+    words = tuple(Word(text, *anchors.span(start, end)) for text, start, end in result["words"])
+    return Transcript(result["text"], final, words)
 
 
 def default_cache() -> Path:

@@ -98,6 +98,10 @@ class OpenAIChat:
             msgspec.json.encode(sent, enc_hook=_plain),
         )
 
+    def credentials(self, key: str, /) -> Mapping[str, str]:
+        """A bearer token (RFC 6750), as OpenAI and its likes take it."""
+        return {"Authorization": f"Bearer {key}"}
+
     def decoder(self) -> Decoder[Delta]:
         """A fresh decoder for one response."""
         return ChatDecoder(self._endpoint.name)

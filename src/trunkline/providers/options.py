@@ -1,6 +1,6 @@
-"""Options of an embedded endpoint, checked at construction: unknown and bad ones are refused."""
+"""Options of an endpoint, checked at construction: unknown and bad ones are refused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trunkline.errors import InputError
@@ -30,6 +30,27 @@ class Options:
             raise self._wrong(name, value, "Use a text")
         return value
 
+    def texts(self, name: str) -> Sequence[str]:
+        """A list of texts; none, if it is not given."""
+        value = self._take(name, [])
+        if not isinstance(value, list) or not all(isinstance(it, str) and it for it in value):
+            raise self._wrong(name, value, "Use a list of texts")
+        return value
+
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """One of *choices*, the first if it is not given."""
+        value = self._take(name, choices[0])
+        if not isinstance(value, str) or value not in choices:
+            raise self._wrong(name, value, f"Use one of {', '.join(choices)}")
+        return value
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self._take(name, default)
+        if not isinstance(value, bool):
+            raise self._wrong(name, value, "Use true or false")
+        return value
+
     def number(self, name: str, bounds: Bounds) -> float:
         """A number within *bounds*."""
         value = self._take(name, bounds.default)
@@ -41,6 +62,13 @@ class Options:
                 name, value, f"Use a {kind} from {bounds.low:g} to {bounds.high:g} ({bounds.unit})"
             )
         return value  # type: ignore[return-value]  # checked above
+
+    def optional(self, name: str, bounds: Bounds) -> float | None:
+        """A number within *bounds*, None if it is not given."""
+        if name in self._left:
+            return self.number(name, bounds)
+        self._known.append(name)
+        return None
 
     def whole(self, name: str, bounds: Bounds) -> int:
         """A whole number within *bounds*."""

@@ -1,0 +1,1 @@
+"""Clients that others wrote, in an environment of their own."""
