@@ -6,9 +6,9 @@ Rules
  2. A call stays with the endpoint that served it last while that one scores at most 1.15 times the
     best: its prompt cache is warm. An endpoint that failed this call scores threefold for it.
  3. Behind those that are well stand those that push back, then the open ones, then the
-    misconfigured. None is left out, but only those that are well are hedged or rescued onto; the
-    others are tried when all else has failed in this step. If none is well (panic), the two least
-    bad are raced, if the budget allows.
+    misconfigured. None is left out, but only those that are well are hedged or rescued onto (one
+    that stands alone twice, before the others); the others are tried when all else has failed. If
+    none is well (panic), the two least bad are raced, if the budget allows.
  4. The backup is chosen given that the first is slow: one that then is slow too (co-slow rate pi)
     helps nobody. pi begins at 0.3 for the same failure domain and 0.01 for others, and is learnt
     from pairs: every hedge, failover and rescue is one.
@@ -28,8 +28,8 @@ Rules
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import mul
-from typing import NamedTuple
 
+from trunkline.core.attempt_words import AttemptPolicy, Plan
 from trunkline.core.budget import Budget, BudgetPolicy, Purse
 from trunkline.core.decay import Histogram, lognormal, survival
 from trunkline.core.health import Breaker, Expected, Health, Measure
@@ -54,6 +54,7 @@ _TIMES = [i * _STEP_S for i in range(41)]
 _DELAYS = range(6, 23)
 _NOTICED = round(NOTICED_S / _STEP_S)
 _BAD = survival(lognormal(1.6, 4.3), _TIMES)  # a brown-out: median 1.6 s, sigma 0.6
+LEARNT = AttemptPolicy()
 _GOLDEN = 0.6180339887
 
 
@@ -70,38 +71,6 @@ class Known:
 
     failure_domain: str = ""
     expected: Expected = field(default_factory=Expected)
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Delays in seconds that the configuration may set; None: learnt."""
-
-    hedge_after_s: float | None = None
-    gap_floor_s: float | None = None
-    gap_floor_empty_s: float | None = None
-    recovery_q95_s: float | None = None
-
-
-LEARNT = Timing()
-
-
-class Plan(NamedTuple):
-    """How to run one step. *candidates*: names, the best first; the first *well* of them may be
-    hedged and rescued onto.
-
-    *hedge_after_s*: a first attempt without a useful token for so long is hedged, 0: the first two
-    are raced; what was denied then is asked again every *late_s*, as a rescue. *gap_floor_s*: a
-    shorter silence between useful tokens is no evidence; *gap_floor_empty_s*: the same while
-    nothing is committed. *recovery_q95_s*: the best backup's time to its first sentence in audio.
-    """
-
-    candidates: tuple[str, ...]
-    well: int
-    hedge_after_s: float
-    late_s: float
-    recovery_q95_s: float
-    gap_floor_s: float
-    gap_floor_empty_s: float
 
 
 class CallState:
@@ -223,32 +192,30 @@ class Router:
         last: str | None,
         state: CallState,
         now: Mono,
-        timing: Timing = LEARNT,
+        policy: AttemptPolicy = LEARNT,
     ) -> Plan:
         """The plan of the next step of a call over the endpoints *route*; *last* as in `order`."""
         names, well = self.order(route, last, state, now)
+        if well == 1 < len(names):
+            names.insert(1, names[0])  # sooner the one that is well again than one that is not
         first, backup = names[0], names[min(1, len(names) - 1)]
         gap_s = min(max(self.health(first).gap_p999_s(now), GAP_FLOOR_S[0]), GAP_FLOOR_S[1])
         draw = state.next_draw()
-        if timing.hedge_after_s is not None:
-            hedge_s = timing.hedge_after_s
-        elif not well:
-            hedge_s = 0.0
+        if policy.hedge_after_s is not None:
+            hedge_s = escalate_s = policy.hedge_after_s
         else:
-            delay_s, share = self.hedge_delay(first, backup, now)
-            hedge_s = delay_s if draw < share else LATE_S
+            escalate_s, share = self.hedge_delay(first, backup, now)
+            hedge_s = (escalate_s if draw < share else LATE_S) if well else 0.0
+        recovery_s, gap_set_s = policy.recovery_q95_s, policy.gap_floor_s
+        empty_s = policy.gap_floor_empty_s
         return Plan(
             tuple(names),
-            well,
             hedge_s,
+            escalate_s,
             LATE_S,
-            self._recovery_s(backup, now)
-            if timing.recovery_q95_s is None
-            else timing.recovery_q95_s,
-            gap_s if timing.gap_floor_s is None else timing.gap_floor_s,
-            min(gap_s * EMPTY_GAP, GAP_FLOOR_S[1])
-            if timing.gap_floor_empty_s is None
-            else timing.gap_floor_empty_s,
+            self._recovery_s(backup, now) if recovery_s is None else recovery_s,
+            gap_s if gap_set_s is None else gap_set_s,
+            min(gap_s * EMPTY_GAP, GAP_FLOOR_S[1]) if empty_s is None else empty_s,
         )
 
     def hedge_delay(self, first: str, backup: str, now: Mono) -> tuple[float, float]:
