@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -67,7 +68,8 @@ class Worker:
         self.live[call] = journal
         clock = asyncio.get_running_loop().time
         served = {} if broken is None else dict(broken.served)
-        desk = Desk(journal, self.router, self.agent.routes, served, clock)
+        state = self.router.call(zlib.crc32(call.encode()) / 2**32)
+        desk = Desk(journal, self.router, self.agent.routes, served, clock, state)
         reason = "the call broke"
         try:
             persona, policies = self.agent.persona(), self.agent.policies

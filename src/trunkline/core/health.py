@@ -40,8 +40,8 @@ PUSHBACK_S, PUSHBACK_MAX_S = 1.0, 30.0
 FAULT_COST_S = 5.0
 READ_AGAIN_S = 1.0
 COSTS = tuple(x + 2 * max(0.0, x - 1) for x in MIDDLES)
-NO_SICKNESS = {Fault.SILENT, Fault.THROTTLED, Fault.REFUSED}
-"""Faults that say nothing of an endpoint's health: silence is booked as time, not as a fault."""
+NO_SICKNESS = {Fault.THROTTLED, Fault.REFUSED}
+"""Faults that have rules of their own."""
 
 
 @dataclass(frozen=True, slots=True)

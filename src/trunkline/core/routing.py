@@ -4,7 +4,8 @@ Rules
  1. Endpoints are ordered by their score (`core.health`), times 1, 1.2, 1.3 by their place in the
     route: the configured order is a preference, not a law.
  2. A call stays with the endpoint that served it last while that one scores at most 1.15 times the
-    best: its prompt cache is warm. An endpoint that failed this call scores threefold for it.
+    best: its prompt cache is warm. For this call, an endpoint that failed it scores threefold, one
+    that was too slow half as much again, each time.
  3. Behind those that are well stand those that push back, then the open ones, then the
     misconfigured. None is left out, but only those that are well are hedged or rescued onto (one
     that stands alone twice, before the others); the others are tried when all else has failed. If
@@ -38,7 +39,8 @@ from trunkline.types import Mono
 
 PREFERENCE = (1.0, 1.2, 1.3)
 STICKY = 1.15
-SOUR = 3.0
+SOUR_FAILED, SOUR_SLOW = 3.0, 1.5
+SOUR_MAX = 27.0
 CO_SLOW_SAME, CO_SLOW_OTHER = 0.3, 0.01
 CO_SLOW_WEIGHT = 10.0
 PAIRS_MAX = 50.0
@@ -76,20 +78,22 @@ class Known:
 class CallState:
     """What routing remembers of one call: *draw* in [0, 1), and its purse."""
 
-    __slots__ = ("_failures", "_steps", "draw", "purse")
+    __slots__ = ("_sour", "_steps", "draw", "purse")
 
     def __init__(self, draw: float, purse: Purse) -> None:
         self.draw, self.purse = draw, purse
-        self._failures: dict[str, int] = {}
+        self._sour: dict[str, float] = {}
         self._steps = 0
 
-    def failed(self, endpoint: str) -> None:
-        """*endpoint* failed this call."""
-        self._failures[endpoint] = self._failures.get(endpoint, 0) + 1
+    def failed(self, endpoint: str, fault: Fault) -> None:
+        """*endpoint* failed this call, or another had to speak for it."""
+        if fault not in {Fault.THROTTLED, Fault.EMPTY}:
+            factor = SOUR_SLOW if fault is Fault.SILENT else SOUR_FAILED
+            self._sour[endpoint] = min(SOUR_MAX, self.sourness(endpoint) * factor)
 
     def sourness(self, endpoint: str) -> float:
         """The factor on its score, for this call."""
-        return SOUR ** min(self._failures.get(endpoint, 0), 3)
+        return self._sour.get(endpoint, 1.0)
 
     def next_draw(self) -> float:
         """A number in [0, 1) for the next step: evenly spread over a call and over calls."""
