@@ -16,10 +16,11 @@ from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.agent.receptionist import persona
 from trunkline.agent.tools import open_tools
 from trunkline.calls.pacer import Pacer
+from trunkline.calls.probes import Probes
 from trunkline.calls.session import Policies
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
-from trunkline.config.models import Config, attempt_policy, turn_policy
+from trunkline.config.models import Config, attempt_policy, known_endpoints, turn_policy
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
@@ -36,7 +37,7 @@ from trunkline.telephony.server import (
     TelephonyConfig,
     TelephonyServer,
 )
-from trunkline.types import CallId, DataClass, Sample, Where
+from trunkline.types import LLM, CallId, DataClass, Sample, Where
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +129,9 @@ async def working(
             route(config, agent_name, stages),
             Policies(attempt_policy(settings.policy), turn_policy(settings.turn)),
         )
-        worker = Worker(agent, Pacer(VadPool()), Router(RoutingPolicy()), journal)
+        router = Router(RoutingPolicy(), known_endpoints(config))
+        worker = Worker(agent, Pacer(VadPool()), router, journal)
+        probes = Probes(router, agent.routes[LLM], asyncio.get_running_loop().time)
         recall = Recall(records)
 
         async def answer(carrier: TwilioCarrier) -> None:
@@ -140,7 +143,7 @@ async def working(
         shape = replace(telephony(config), keep_alive=listen)
         server = TelephonyServer(shape, answer, fate=recall.fate)
         async with asyncio.TaskGroup() as group:
-            pacing = group.create_task(worker.pacer.run())
+            beside = [group.create_task(worker.pacer.run()), group.create_task(probes.run())]
             await server.start(listen=listen)
             await warn_of_the_unreachable(config)
             # A full collection of what start-up left takes 50 ms, two frames of every call.
@@ -150,7 +153,8 @@ async def working(
                 yield server, worker
             finally:
                 await server.close(config.server.drain_s)
-                pacing.cancel()
+                for task in beside:
+                    task.cancel()
 
 
 class Recall:

@@ -73,6 +73,8 @@ class Lane:
     def alive(self, chars: int, now: Mono) -> float:
         """*chars* more came; the silence before them if it is worth booking, else 0."""
         gap_s = now - self.last if self.useful else 0.0
+        if self.suspected and not self.dripping:
+            self.chars = 0  # it is back from a stall: its pace is judged from here
         if not self.useful:
             self.first = now
         if not self.chars:

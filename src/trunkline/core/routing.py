@@ -247,15 +247,18 @@ class Router:
         slow, n = self._pairs.get((first, backup)) or self._prior(first, backup)
         return slow / n
 
-    def probes_due(self, now: Mono) -> list[str]:
-        """The open endpoints that are to be asked for one token now; they count as asked."""
-        due = []
-        for name, health in self._health.items():
-            at = health.probe_due(now)
+    def probe_due(self, endpoints: Sequence[str], now: Mono) -> str | None:
+        """The one of *endpoints* to ask for one token now, or None; it then counts as asked."""
+        waiting = []
+        for name in endpoints:
+            at = self.health(name).probe_due(now)
             if at is not None and at <= now:
-                health.probing(now)
-                due.append(name)
-        return due
+                waiting.append((at, name))
+        if not waiting:
+            return None
+        name = min(waiting)[1]
+        self.health(name).probing(now)
+        return name
 
     def probed(self, endpoint: str, seconds: float | None, now: Mono) -> Breaker | None:
         """A probe's first token came after *seconds* (None: not in time); the new state, if any."""

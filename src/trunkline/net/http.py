@@ -12,20 +12,22 @@ its TLS handshake, serve the next turn.
 Silence is not judged here: there is no total and no read timeout, the attempts machine owns those.
 Only the connect deadline and `Context.deadline` end a wait.
 
-Warts, admitted. A pooled connection that the server closes just as we write to it looks like a cut
-before the first byte; POSTs are not repeated here, because repeats belong to one budget above.
+A pooled connection that the server closes just as we write to it dies before the first byte of an
+answer. That POST is sent once more at once: nothing was generated that anybody would pay for. All
+other repeats belong to the one budget above.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Generic, TypeVar
 
 import aiohttp
 from yarl import URL
 
-from trunkline.contracts import Codec, Context, Decoder
+from trunkline.contracts import Codec, Context, Decoder, Request
 from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.net.gate import Gate
 from trunkline.net.sse import SseParser
@@ -58,7 +60,20 @@ def client_session() -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         trust_env=False,
         read_bufsize=_READ_BUFFER_BYTES,
+        trace_configs=[_reuse_told()],
     )
+
+
+def _reuse_told() -> aiohttp.TraceConfig:
+    """Tells the `_Watch` of a request that its connection came from the pool."""
+
+    async def reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        if isinstance(watch := context.trace_request_ctx, _Watch):
+            watch.reused = True
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(reused)
+    return tracing
 
 
 @dataclass(slots=True)
@@ -68,6 +83,7 @@ class _Watch:
     began: float
     deadline: float | None
     spoke: bool = False
+    reused: bool = False  # the connection came from the pool
 
 
 class SseStage(Generic[In, Out]):
@@ -78,7 +94,7 @@ class SseStage(Generic[In, Out]):
 
     ============================================== =====================================
     connection refused, DNS, TLS, connect deadline `UNREACHABLE`
-    status other than 200                          whatever the codec's `refusal` says
+    status other than 200                          whatever the codec's `refusal` says, if no answer
     `Context.deadline` passed                      `SILENT`, or `STALLED` after output
     connection lost, broken body                   `CUT`
     not HTTP, not an event stream, endless event   `MALFORMED`
@@ -125,7 +141,32 @@ class SseStage(Generic[In, Out]):
         }
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        response = await self._wait(
+        try:
+            response = await self._post(request, headers, watch)
+        except EndpointError as error:
+            if error.fault is not Fault.CUT or not watch.reused:
+                raise
+            # The server had closed the pooled connection: no byte of an answer was lost.
+            response = await self._post(request, headers, watch)
+        try:
+            answer = await self._check(response)
+            if answer is not None:
+                yield _given(answer)
+                return
+            decoder = self._codec.decoder()
+            async with aclosing(self._outputs(response, decoder, watch)) as outputs:
+                yield outputs
+            if _may_end(decoder):
+                await _drain(response)
+        finally:
+            _abort(response)
+
+    async def _post(
+        self, request: Request, headers: Mapping[str, str], watch: _Watch
+    ) -> aiohttp.ClientResponse:
+        """Send *request*; the response when its status is there."""
+        watch.reused = False
+        return await self._wait(
             self._session.post(
                 self._base.joinpath(*request.path.split("/")),
                 data=request.body,
@@ -135,18 +176,10 @@ class SseStage(Generic[In, Out]):
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=self._connect_s, sock_connect=self._connect_s
                 ),
+                trace_request_ctx=watch,
             ),
             watch,
         )
-        try:
-            await self._check(response)
-            decoder = self._codec.decoder()
-            async with aclosing(self._outputs(response, decoder, watch)) as outputs:
-                yield outputs
-            if _may_end(decoder):
-                await _drain(response)
-        finally:
-            _abort(response)
 
     async def _outputs(
         self, response: aiohttp.ClientResponse, decoder: Decoder[Out], watch: _Watch
@@ -201,12 +234,14 @@ class SseStage(Generic[In, Out]):
                 error = EndpointError(name, Fault.CUT, detail)
         return self._redacted(error)
 
-    async def _check(self, response: aiohttp.ClientResponse) -> None:
-        """Raise unless *response* is an event stream."""
+    async def _check(self, response: aiohttp.ClientResponse) -> Sequence[Out] | None:
+        """The whole answer if its status has it, None for an event stream; else raise."""
         if response.status != 200:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            error = self._codec.refusal(response.status, headers, await _body(response))
-            raise self._redacted(error) if isinstance(error, EndpointError) else error
+            meant = self._codec.refusal(response.status, headers, await _body(response))
+            if not isinstance(meant, Exception):
+                return meant
+            raise self._redacted(meant) if isinstance(meant, EndpointError) else meant
         # Some servers name no type at all; a page of HTML or a JSON object names its own.
         if "Content-Type" in response.headers and response.content_type != "text/event-stream":
             raise EndpointError(
@@ -215,6 +250,7 @@ class SseStage(Generic[In, Out]):
                 f"answered with {response.content_type!r} instead of an event stream: "
                 f"is {self._base} the API's base URL?",
             )
+        return None
 
     def _redacted(self, error: EndpointError) -> EndpointError:
         # Providers quote the key in "incorrect API key" and proxies echo whole requests.
@@ -271,6 +307,12 @@ def _may_end(decoder: Decoder[Out]) -> bool:
     except EndpointError:
         return False
     return True
+
+
+async def _given(outputs: Sequence[Out]) -> AsyncIterator[Out]:
+    """An answer that is there already."""
+    for output in outputs:
+        yield output
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
