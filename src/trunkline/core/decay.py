@@ -5,9 +5,10 @@ instead, `exp((now - epoch) / tau)`, and a reading divides by the weight of now,
 one addition and the epoch moves only now and then.
 
 A request that has not answered is an observation too (right-censored). At `SLOW_S` it is booked as
-slow at once, spread over a Pareto tail of shape 1.5, whose mean is 3 x `SLOW_S`: detection does not
-wait for the slow request to end. One that is cancelled earlier is spread over what the law itself
-says of the time after it (E. L. Kaplan and P. Meier 1958; B. Efron 1967: mass to the right).
+slow at once, spread over a Pareto tail of shape 1.5, whose mean is 3 x `SLOW_S` (2.6 x, cut at
+`HIGH_S`): detection does not wait for the slow request to end. One that is cancelled earlier is
+spread over what the law itself says of the time after it (E. L. Kaplan and P. Meier 1958; B. Efron
+1967: its mass goes to the right).
 
 Constants: simulation of 100,000 calls, November 2026; tau of 20 to 60 s are equal, 5 s is jumpy.
 """

@@ -21,6 +21,7 @@ answers count threefold, a broken one as five seconds.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from trunkline.core.decay import MIDDLES, SLOW_S, Histogram, Law, Rate, lognormal
 from trunkline.errors import Fault
@@ -124,6 +125,8 @@ class Health:
                 self._sentences.add(seconds, now)
             case Measure.GAP:
                 self._gaps.add(seconds, now, count)
+            case _:
+                assert_never(what)
         return False
 
     def failed(self, fault: Fault, now: float, retry_after_s: float | None = None) -> bool:

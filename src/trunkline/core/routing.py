@@ -11,8 +11,9 @@ Rules
     that stands alone twice, before the others); the others are tried when all else has failed. If
     none is well (panic), the two least bad are raced, if the budget allows.
  4. The backup is chosen given that the first is slow: one that then is slow too (co-slow rate pi)
-    helps nobody. pi begins at 0.3 for the same failure domain and 0.01 for others, and is learnt
-    from pairs: every hedge, failover and rescue is one.
+    helps nobody. The same holds for all while an endpoint is open. pi begins at 0.3 for the same
+    failure domain and 0.01 for others, and is learnt from pairs: every hedge, failover and rescue
+    is one.
  5. Before the first audio, the second is asked at the delay d that minimises
 
         J(d) = int_tau^4s P(X > t) P(Y > t - d) dt  +  lambda P(X > d),     d = 0.6, 0.7 ... 2.2 s
@@ -171,9 +172,12 @@ class Router:
         *last*: the endpoint that served this call last, None if it is new.
         """
         ranked = []
+        sick = [name for name in route if self.health(name).breaker(now) is Breaker.OPEN]
         for place, name in enumerate(route):
             health = self.health(name)
             score = health.score(now) * PREFERENCE[min(place, 2)] * state.sourness(name)
+            if sick:
+                score += CO_SLOW_COST_S * max(self.co_slow(other, name) for other in sick)
             mine = name == last
             draw = 0.0 if mine else state.draw if last is None else None
             if health.admits(draw, now):

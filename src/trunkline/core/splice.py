@@ -39,6 +39,38 @@ GO_ON = {
 """The turn that asks for the rest, in the language of the call."""
 
 
+IN_LIST = {
+    "en": ("first(ly)?|second(ly)?|third(ly)?|next", "You were going through a list: go on with "
+           "its next item."),
+    "de": ("erstens|zweitens|drittens|zuerst|als nächstes", "Du warst in einer Aufzählung: Fahre "
+           "mit dem nächsten Punkt fort."),
+    "fr": ("premièrement|deuxièmement|troisièmement|d'abord|ensuite", "Vous étiez dans une "
+           "énumération : continuez par le point suivant."),
+    "es": ("primero|segundo|tercero|en primer lugar|luego", "Estaba en una enumeración: continúe "
+           "con el punto siguiente."),
+    "it": ("primo|secondo|terzo|innanzitutto|poi", "Eri in un elenco: continua con il punto "
+           "successivo."),
+    "nl": ("ten eerste|ten tweede|ten derde|eerst|daarna", "Je was bezig met een opsomming: ga "
+           "verder met het volgende punt."),
+    "pt": ("primeiro|segundo|terceiro|em primeiro lugar|depois", "Estava numa enumeração: "
+           "continue com o ponto seguinte."),
+}  # fmt: skip
+"""How a sentence begins that is an item of a list, and what is then asked for."""
+_NUMBERED = r"\d{1,2}[.)]"
+
+
+def in_list(committed: str, language: str) -> str:
+    """What to ask for in *language* if *committed* breaks off after an item of a list, else ""."""
+    known = IN_LIST.get(language.partition("-")[0].lower())
+    if known is None:
+        return ""
+    words, note = known
+    item = re.compile(
+        rf"(?:^|[.!?:;\n])\s*(?:{words}|{_NUMBERED})[\s,:][^.!?\n]*[.!?;,]?\s*$", re.I
+    )
+    return note if item.search(committed) else ""
+
+
 def continuation(
     prompt: Prompt,
     committed: str,
@@ -61,7 +93,8 @@ def continuation(
             f"known: {', '.join(sorted(GO_ON))}. Use an endpoint with continuation: prefix, "
             "or add the text to trunkline.core.splice.GO_ON"
         )
-    return replace(prompt, messages=(*prompt.messages, said, Message("user", note)))
+    ask = f"{note} {in_list(committed, language)}".strip()
+    return replace(prompt, messages=(*prompt.messages, said, Message("user", ask)))
 
 
 OPENERS = {
