@@ -151,15 +151,27 @@ def test_a_fast_endpoint_is_hedged_as_early_as_any_may_be() -> None:
     assert Desk(fast).router.hedge_delay("a", "b", T)[0] == pytest.approx(0.6)
 
 
+def test_a_delay_at_which_too_many_would_hedge_is_not_considered() -> None:
+    """A wide body: the hedge is put off until the budget can pay for all that are left."""
+    wide = {name: Known(name, Expected(0.54, 1.5, 0.02)) for name in ROUTE}
+    delay_s, share = Desk(wide).router.hedge_delay("a", "b", T)
+    assert delay_s > 1.3
+    assert share == 1.0
+
+
 def test_what_the_budget_cannot_pay_is_drawn() -> None:
-    """A slow endpoint: a share of the steps hedges at d*, the others wait to ask as rescues."""
-    slow = {name: Known(name, Expected(1.5, 3.0, 0.1)) for name in ROUTE}
+    """A slow endpoint: once the savings are spent, a share of the steps hedges at d*."""
+    slow = {name: Known(name, Expected(1.0, 2.2, 0.1)) for name in ROUTE}
     desk = Desk(slow)
-    _, share = desk.router.hedge_delay("a", "b", T)
-    assert 0.04 < share < 0.6
-    plans = [desk.router.plan(ROUTE, None, desk.call, T) for _ in range(1000)]
-    early = sum(plan.hedge_after_s < LATE_S for plan in plans) / 1000
-    assert early == pytest.approx(share, abs=0.02) or plans[0].escalate_after_s == LATE_S
+    delay_s, share = desk.router.hedge_delay("a", "b", T)
+    assert delay_s < LATE_S
+    assert 0.04 < share < 0.9
+    rich = [desk.router.plan(ROUTE, None, desk.call, T).hedge_after_s for _ in range(100)]
+    assert set(rich) == {delay_s}
+    assert desk.router.budget.hedge()
+    poor = [desk.router.plan(ROUTE, None, desk.call, T).hedge_after_s for _ in range(1000)]
+    assert poor.count(delay_s) / 1000 == pytest.approx(share, abs=0.02)
+    assert set(poor) == {delay_s, LATE_S}
 
 
 def test_a_pair_s_delay_is_not_computed_with_every_step() -> None:

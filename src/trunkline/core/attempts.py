@@ -271,7 +271,9 @@ class Attempts:
             return self._retry_at
         lane, plan = self._lanes[self._front()], self._plan
         drain = self._drain if self._committed else None
-        drips_at = lane.drips_at(drain, plan.recovery_q95_s, self._drip_chars_per_s)
+        floor_s = plan.gap_floor_s if self._committed else plan.gap_floor_empty_s
+        recovery_s = plan.recovery_q95_s
+        drips_at = lane.drips_at(drain, recovery_s, floor_s, self._drip_chars_per_s)
         if lane.repeats and not lane.sentences and not lane.dripping:
             drips_at = min(drips_at, Mono(lane.first + self._policy.look_ahead_s))
         return max(min(self._silent_at(lane), drips_at), self._denied_until)
@@ -306,7 +308,7 @@ class Attempts:
         """A useful token came; what there is to learn from when it came."""
         lane = self._lanes[number]
         begins, self._retry_at = not lane.useful, NEVER
-        gap_s = lane.alive(chars, now)
+        gap_s = lane.alive(chars, now, self._drip_chars_per_s)
         if begins and not lane.slow:
             return [Measured(number, Measure.FIRST, now - lane.launched)]
         return [Measured(number, Measure.GAP, gap_s)] if gap_s else []

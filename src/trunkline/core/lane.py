@@ -30,8 +30,8 @@ def drip_chars_per_s(language: str) -> float:
 
 @dataclass(slots=True)
 class Lane:
-    """An attempt. *last*: its last useful token, at first its launch; *since* and *chars*: when
-    the sentence under way began and how much of it is there."""
+    """An attempt. *last*: its last useful token, at first its launch; *chars*: how much is there
+    of the sentence under way, *paced* of them since *since*, from where its pace is judged."""
 
     candidate: int
     kind: Kind
@@ -50,6 +50,8 @@ class Lane:
     small_gaps: int = 0
     since: Mono = NEVER
     chars: int = 0
+    paced: int = 0
+    on_pace: bool = False  # it was judged once, and found fast enough
     phrases: Phrases = field(default_factory=Phrases)
     tools: dict[int, ToolCallDelta] = field(default_factory=dict)
 
@@ -70,16 +72,18 @@ class Lane:
         parts = (self.tools[index] for index in sorted(self.tools))
         return tuple(ToolCall(part.id, part.name, part.arguments) for part in parts)
 
-    def alive(self, chars: int, now: Mono) -> float:
+    def alive(self, chars: int, now: Mono, chars_per_s: float) -> float:
         """*chars* more came; the silence before them if it is worth booking, else 0."""
         gap_s = now - self.last if self.useful else 0.0
-        if self.suspected and not self.dripping:
-            self.chars = 0  # it is back from a stall: its pace is judged from here
         if not self.useful:
             self.first = now
-        if not self.chars:
-            self.since = now
+        elapsed_s = now - self.since
+        if elapsed_s >= DRIP_CHECK_S and self.paced >= chars_per_s * elapsed_s:
+            self.paced, self.on_pace = 0, True  # what was fast once does not excuse it for ever
+        if not self.paced or (self.suspected and not self.dripping):
+            self.since, self.paced = now, 0  # a pause, or a stall, counts as one, not as its pace
         self.chars += chars
+        self.paced += chars
         self.last, self.useful, self.suspected = now, True, self.dripping
         if gap_s >= LOW_S:
             return gap_s
@@ -101,29 +105,34 @@ class Lane:
 
     def sentence_over(self, now: Mono, *, new: bool) -> None:
         """It completed a sentence; *new*: one that the caller has not heard."""
-        self.since, self.chars = now, len(self.phrases.rest)
+        self.since = now
+        self.chars = self.paced = len(self.phrases.rest)
         if new:
             self.sentences += 1
             self.suspected = self.dripping = False
         else:
             self.repeats += 1
 
-    def drips_at(self, drain: Mono | None, recovery_s: float, chars_per_s: float) -> Mono:
+    def drips_at(
+        self, drain: Mono | None, recovery_s: float, floor_s: float, chars_per_s: float
+    ) -> Mono:
         """When its pace calls for another attempt, if nothing more comes until then.
 
-        Its rate since the sentence began is too low from a moment on that is known in advance, and
-        so is the moment from which its end, at that rate, lies behind *drain*, the drain time; or,
-        where nothing is queued (None), behind what a backup needs, *recovery_s*.
+        Its rate is too low from a moment on that is known in advance, and so is the moment from
+        which the end of its sentence, at that rate, lies behind *drain*, the drain time; or, where
+        nothing is queued (None), behind what a backup needs, *recovery_s*. It is judged after
+        `DRIP_CHECK_S` at first, after *floor_s* later: a shorter silence is no evidence.
         """
-        if not self.chars or self.dripping or not self.useful:
+        if not self.paced or self.dripping:
             return NEVER
-        slow = self.since + max(DRIP_CHECK_S, self.chars / chars_per_s)
-        rest = max(SENTENCE_CHARS - self.chars, _REST_CHARS_MIN) / self.chars
+        check_s = max(DRIP_CHECK_S, floor_s) if self.on_pace else DRIP_CHECK_S
+        slow = self.since + max(check_s, self.paced / chars_per_s)
+        rest = max(SENTENCE_CHARS - self.chars, _REST_CHARS_MIN) / self.paced
         if drain is None:
             return Mono(max(slow, self.since + recovery_s / rest))
         behind = (drain + rest * self.since) / (1 + rest)
         return Mono(max(slow, drain - recovery_s, behind))
 
     def rate(self, now: Mono) -> float:
-        """Characters a second since its sentence began."""
-        return self.chars / max(now - self.since, 1e-9)
+        """Characters a second, as it is judged."""
+        return self.paced / max(now - self.since, 1e-9)

@@ -21,8 +21,9 @@ Rules
     X the first's time to first token, Y the backup's given that X is slow, tau where a caller
     begins to notice, lambda the price (`core.budget`). Beyond 4 s the integrand hardly depends on
     d. Recomputed at most every 3 s for a pair.
- 6. If even so more steps would hedge than the budget earns, a share of them does (SingleR: T.
-    Kaler, Y. He and S. Elnikety, SPAA 2017); the others wait until `LATE_S` and ask as rescues.
+ 6. Delays at which more steps would hedge than the budget earns are not considered. If all are, a
+    share of the steps hedges (SingleR: T. Kaler, Y. He and S. Elnikety, SPAA 2017) once half of
+    what was saved up is spent; the others wait until `LATE_S` and ask as rescues.
  7. While audio is queued, `core.attempts` decides by the recovery time of the backup: the q95 of
     its time to a complete sentence, and the q90 of the voice's time to its first audio.
 """
@@ -213,7 +214,8 @@ class Router:
             hedge_s = escalate_s = policy.hedge_after_s
         else:
             escalate_s, share = self.hedge_delay(first, backup, now)
-            hedge_s = (escalate_s if draw < share else LATE_S) if well else 0.0
+            may = draw < share or self.budget.level >= self.budget.policy.burst / 2
+            hedge_s = (escalate_s if may else LATE_S) if well else 0.0
         recovery_s, gap_set_s = policy.recovery_q95_s, policy.gap_floor_s
         empty_s = policy.gap_floor_empty_s
         return Plan(
@@ -234,15 +236,19 @@ class Router:
             y = survival(self.health(backup).ttft(now), _TIMES)
             pi = self.co_slow(first, backup)
             y = [(1 - pi) * a + pi * b for a, b in zip(y, _BAD, strict=True)]
-            price_s, best, best_s = self.budget.price_s, 0, 0.0
-            for d in _DELAYS:
-                late = sum(x[_NOTICED:d]) + sum(map(mul, x[max(d, _NOTICED) :], y))
+            budget = self.budget
+            affordable = [d for d in _DELAYS if x[d] <= budget.policy.beta]
+
+            def cost(d: int) -> float:
+                """J(d); the sums are of steps of 0.1 s."""
                 if d < _NOTICED:
-                    late = sum(map(mul, x[_NOTICED:], y[_NOTICED - d :]))
-                cost = late * _STEP_S + price_s * x[d]
-                if not best or cost < best_s:
-                    best, best_s = d, cost
-            share = min(1.0, self.budget.policy.beta / max(x[best], 1e-9))
+                    late: float = sum(map(mul, x[_NOTICED:], y[_NOTICED - d :]))
+                else:
+                    late = sum(x[_NOTICED:d]) + sum(map(mul, x[d:], y))
+                return late * _STEP_S + budget.price_s * x[d]
+
+            best = min(affordable or _DELAYS, key=cost)
+            share = min(1.0, budget.policy.beta / max(x[best], 1e-9))
             known = self._delays[first, backup] = (best * _STEP_S, share, now)
         return known[0], known[1]
 
