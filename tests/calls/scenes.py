@@ -11,7 +11,8 @@ from trunkline.calls.pacer import Pacer
 from trunkline.calls.session import Policies
 from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
-from trunkline.core.routing import Router, RoutingPolicy
+from trunkline.core.health import Expected
+from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.records.events import KINDS, problems
 from trunkline.records.resume import BrokenCall
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
@@ -38,6 +39,8 @@ from trunkline.types import (
     ToolSpec,
 )
 
+FAST = Expected(ttft_p50_s=0.1, ttft_p95_s=0.3, slow_share=0.02, sentence_s=0.1, gap_p999_s=0.35)
+"""What the configuration says of the simulated models."""
 GREETING = "Hello, this call is recorded. Is that all right?"
 APOLOGY = "I am sorry, something went wrong."
 REPROMPT = "Are you still there?"
@@ -113,7 +116,9 @@ class Scene:
         }
         pacer = Pacer(SimVad())
         agent = Agent(lambda: persona, self.tools, routes, self.policies)
-        worker = Worker(agent, pacer, Router(RoutingPolicy()), lambda _: self.journal)
+        known = {llm.endpoint.name: Known(llm.endpoint.failure_domain, FAST) for llm in self.llms}
+        router = Router(RoutingPolicy(), known)
+        worker = Worker(agent, pacer, router, lambda _: self.journal)
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(pacer.run())
             await worker.answer(self.line, broken=broken)
