@@ -32,6 +32,7 @@ from trunkline.media.match import Heard, heard
 from trunkline.media.tape import HeardTurn, activity
 from trunkline.providers.embedded.espeak import EspeakTts
 from trunkline.providers.embedded.scripted import content_items
+from trunkline.records.events import get
 from trunkline.telephony.script import Voice
 from trunkline.types import (
     TTS,
@@ -220,8 +221,8 @@ def agent_stops_after_s(seen: Seen, interruption: HeardTurn) -> float:
 
 def policy(seen: Seen) -> tuple[float, float]:
     """The gap floor and the 95th percentile of recovery that the call was run with, in seconds."""
-    plan = seen.of_answer("step.planned")[-1].data
-    return float(plan["gap_floor_s"]), float(plan["recovery_q95_s"])
+    plan = seen.of_answer("step.planned")[-1]
+    return get(plan, "gap_floor_s", float), get(plan, "recovery_q95_s", float)
 
 
 @dataclass

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tests.calls.rebuilt import check_requests
+from trunkline.calls.filler import Fillers
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.session import Policies
 from trunkline.calls.steps import Routes
@@ -98,6 +99,7 @@ class Scene:
     second_stt: Sequence[str | Exception | None] = ()
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
+    filler: str = ""
     reprompts: bool = False
 
     async def play(self, broken: BrokenCall | None = None) -> "Scene":
@@ -115,7 +117,9 @@ class Scene:
             StageName("tts"): self.tts,
         }
         pacer = Pacer(SimVad())
-        agent = Agent(lambda: persona, self.tools, routes, self.policies)
+        fillers = Fillers(self.filler)
+        await fillers.render(self.tts)
+        agent = Agent(lambda: persona, self.tools, routes, self.policies, fillers)
         known = {llm.endpoint.name: Known(llm.endpoint.failure_domain, FAST) for llm in self.llms}
         router = Router(RoutingPolicy(), known)
         worker = Worker(agent, pacer, router, lambda _: self.journal)

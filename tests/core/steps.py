@@ -10,6 +10,7 @@ from trunkline.core.attempt_words import (
     Ended,
     Fact,
     Failed,
+    Fill,
     Launch,
     Measured,
     Plan,
@@ -64,8 +65,8 @@ def told(act: Act) -> str:  # noqa: PLR0911  # one return an act
             return f"suspect {lane}: {fault.value} {silent_s:.2f}"
         case Suspect(lane, fault, _, chars_per_s):
             return f"suspect {lane}: {fault.value} at {chars_per_s:.0f} chars/s"
-        case Measured(lane, what, seconds, times):
-            return f"measured {lane}: {times} x {what.value} {seconds:.2f}"
+        case Measured() | Fill():
+            return noted(act)
         case Elect(lane, None):
             return f"elect {lane}"
         case Elect(lane, instead_of):
@@ -75,10 +76,18 @@ def told(act: Act) -> str:  # noqa: PLR0911  # one return an act
             return f"settle {lane}: {reason}{calls}"
 
 
+def noted(act: Measured | Fill) -> str:
+    """What is told to others than endpoints, as one line."""
+    if isinstance(act, Fill):
+        return f"fill after {act.waited_s:.2f}"
+    return f"measured {act.lane}: {act.times} x {act.what.value} {act.seconds:.2f}"
+
+
 class Step:
     """One step on *candidates* endpoints, begun at second 0.
 
-    What the machine measures is kept apart, in `measured`: the acts are what happens.
+    What the machine measures, and when it would fill a silence, is kept apart, in `measured` and
+    `fills`: the acts are what happens between endpoints.
     """
 
     def __init__(
@@ -97,6 +106,7 @@ class Step:
         self.machine = Attempts(policy, plan._replace(candidates=tuple(names)), purse)
         self.now = 0.0
         self.measured: list[str] = []
+        self.fills: list[str] = []
         self.begun = self.feed(Begin(heard, language))
 
     def feed(self, fact: Fact, *, at: float | None = None) -> list[str]:
@@ -104,7 +114,8 @@ class Step:
         self.now = self.now if at is None else at
         acts = self.machine.feed(fact, Mono(self.now))
         self.measured += [told(act) for act in acts if isinstance(act, Measured)]
-        return [told(act) for act in acts if not isinstance(act, Measured)]
+        self.fills += [told(act) for act in acts if isinstance(act, Fill)]
+        return [told(act) for act in acts if not isinstance(act, Measured | Fill)]
 
     def hear(self, lane: int, text: str, *, at: float | None = None) -> list[str]:
         """Attempt *lane* says *text*."""

@@ -16,6 +16,7 @@ from trunkline.core.attempt_words import (
     Ended,
     Fact,
     Failed,
+    Fill,
     Kind,
     Launch,
     Measured,
@@ -80,7 +81,7 @@ class AnyStep(RuleBasedStateMachine):
         self.drain = -math.inf
         self.last_useful = 0.0
         self.timed: set[int] = set()
-        self.free = 0
+        self.free = self.fills = 0
         self.suspected = False
 
     # -- what happens --------------------------------------------------------------------------
@@ -166,7 +167,8 @@ class AnyStep(RuleBasedStateMachine):
     @invariant()
     def what_runs_beside_another_was_bought(self) -> None:
         """Only a call's first rescue is on the house."""
-        assert self.budget.hedges + self.budget.rescues + self.free >= len(self.launches) - 1
+        extra = max(0, len(self.launches) - 1)
+        assert self.budget.hedges + self.budget.rescues + self.free == extra
         assert self.budget.primaries == bool(self.launches)
         assert self.budget.level >= 0
 
@@ -220,6 +222,20 @@ class AnyStep(RuleBasedStateMachine):
             assert self.settled is None, "something came after the settlement"
             self.note(act, fact)
 
+    def note_aside(self, act: Fill | Measured) -> None:
+        """Judge what is told to others than endpoints."""
+        if isinstance(act, Fill):
+            assert act.waited_s > 0
+            assert not self.committed, "somebody spoke already"
+            self.fills += 1
+            assert self.fills == 1
+            return
+        assert act.seconds >= 0
+        assert act.times >= 1
+        if act.what not in {Measure.GAP, Measure.SENTENCE}:
+            assert act.lane not in self.timed, "an attempt's first token was booked twice"
+            self.timed.add(act.lane)
+
     def note(self, act: Act, fact: Fact) -> None:
         """Judge one act."""
         match act:
@@ -254,12 +270,8 @@ class AnyStep(RuleBasedStateMachine):
                 assert fault in (Fault.SILENT, Fault.STALLED)
                 assert chars_per_s is not None or silent_s >= PLAN.gap_floor_s - 1e-9
                 self.suspected = True
-            case Measured(lane, what, seconds, times):
-                assert seconds >= 0
-                assert times >= 1
-                if what is not Measure.GAP and what is not Measure.SENTENCE:
-                    assert lane not in self.timed, "an attempt's first token was booked twice"
-                    self.timed.add(lane)
+            case Fill() | Measured():
+                self.note_aside(act)
             case Settle(lane, reason, tool_calls):
                 assert lane == self.leader
                 assert not self.running, "an attempt was left running"

@@ -262,3 +262,28 @@ def test_a_loser_that_was_silent_is_booked_as_cut_off() -> None:
     step.hear(1, "Here. ", at=0.9)
     assert "measured 0: 1 x cancelled 0.90" in step.measured
     assert "measured 1: 1 x first 0.30" in step.measured
+
+
+# -- a long wait -----------------------------------------------------------------------------------
+
+
+def test_a_long_wait_is_told_once_and_before_it_is_too_long() -> None:
+    """The limit, less half of what a backup needs: 2.5 - 0.3 s."""
+    step = Step()
+    step.wait(2.19)
+    assert step.fills == []
+    step.wait(7.0)
+    assert step.fills == ["fill after 2.20"]
+
+
+def test_who_has_begun_is_not_talked_over() -> None:
+    """The first sentence is near; nor is anything filled once there was one."""
+    step = Step()
+    for i in range(50):
+        step.wait(0.1 * i)
+        step.hear(0, "words and ", at=0.1 * i)
+    assert step.fills == []
+    done = Step()
+    done.hear(0, "One. ", at=0.1)
+    done.wait(7.0)
+    assert done.fills == []

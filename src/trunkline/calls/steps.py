@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trunkline.calls.voice import Voice
 from trunkline.contracts import Context, Journal, Stage
 from trunkline.core.attempt_words import AttemptPolicy, Plan
 from trunkline.core.health import Breaker, Measure
@@ -46,6 +47,8 @@ class Desk:
     """The loop's time; asking for the loop each time costs more than the answer."""
     state: CallState
     """What routing remembers of this call."""
+    filler: Callable[[Voice, str, int], str]
+    """Says something beforehand recorded in the voice of an endpoint: see `calls.filler`."""
 
     def now(self) -> Mono:
         """Monotonic seconds."""

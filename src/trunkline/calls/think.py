@@ -15,6 +15,7 @@ from trunkline.core.splice import continuation
 from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.types import (
     LLM,
+    TTS,
     DataClass,
     Delta,
     Finish,
@@ -79,6 +80,7 @@ class Thinker:
         settled: Callable[[str, words.Settle], None],
     ) -> None:
         """Ask until the step settles; *settled* gets the text that was said and how it ended."""
+        self._where = where
         plan, stages = self._desk.plan(LLM, self._policy)
         self._desk.journal.note("step.planned", plan._asdict(), where=where)
         self._machine = Attempts(self._policy, plan, self._desk.state.purse)
@@ -116,7 +118,8 @@ class Thinker:
     # -- acts ----------------------------------------------------------------------------------
 
     def _perform(
-        self, act: words.Cancel | words.Say | words.Suspect | words.Elect | words.Measured
+        self,
+        act: words.Cancel | words.Say | words.Suspect | words.Elect | words.Measured | words.Fill,
     ) -> None:
         match act:
             case words.Say(number, sentence):
@@ -125,6 +128,8 @@ class Thinker:
                 self._speaker.say(sentence, self._lanes[number].stage.endpoint.name)
                 if nothing_ahead:
                     self._awaited = self._voice.latest, self._desk.now()
+            case words.Fill(waited_s):
+                self._fill(waited_s)
             case words.Measured(number, what, seconds, times):
                 self._measured(number, what, seconds, times)
             case words.Suspect(number, fault, silent_s, chars_per_s):
@@ -142,6 +147,16 @@ class Thinker:
                 self._elect(number, instead_of)
             case words.Cancel(number, why):
                 self._stop(self._lanes[number], why)
+
+    def _fill(self, waited_s: float) -> None:
+        """No reply audio exists, and none will for some time."""
+        now = self._desk.now()
+        if self._drain_at(now) > now:
+            return
+        voice = self._desk.served.get(TTS) or self._desk.order(TTS)[0].endpoint.name
+        if said := self._desk.filler(self._voice, voice, self._where.turn):
+            data = {"text": said, "endpoint": voice, "waited_s": round(waited_s, 4)}
+            self._desk.journal.note("filler.said", data, where=self._where)
 
     def _measured(self, number: int, what: Measure, seconds: float, times: int) -> None:
         """The router learns it; of an attempt that was made because another was late, twice."""

@@ -43,6 +43,11 @@ class Voice:
         return number
 
     @property
+    def held(self) -> bool:
+        """Whether nothing is sent until `release`."""
+        return self._playout.held
+
+    @property
     def silent(self) -> int:
         """How many phrases have no audio yet."""
         return len(self._silent)

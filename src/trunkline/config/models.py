@@ -165,6 +165,10 @@ class PolicyConfig(Model):
     retry_pause_s: Seconds | None = Field(
         default=None, description="seconds before an endpoint that failed is tried again"
     )
+    filler_after_s: Seconds | None = Field(
+        default=None,
+        description='seconds: with a longer wait for a first sentence ahead, "one moment" is said',
+    )
     give_up_s: Seconds | None = Field(
         default=None, description="seconds without anything to play before the call apologises"
     )

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.agent.receptionist import persona
 from trunkline.agent.tools import open_tools
+from trunkline.calls.filler import Fillers
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.probes import Probes
 from trunkline.calls.session import Policies
@@ -37,7 +38,7 @@ from trunkline.telephony.server import (
     TelephonyConfig,
     TelephonyServer,
 )
-from trunkline.types import LLM, CallId, DataClass, Sample, Where
+from trunkline.types import LLM, TTS, CallId, DataClass, Sample, Where
 
 log = logging.getLogger(__name__)
 
@@ -123,15 +124,19 @@ async def working(
             opened = records.journal(call)
             return opened if tell is None else Watched(opened, tell)
 
+        routes = route(config, agent_name, stages)
+        fillers = Fillers(persona(practice, _now()).filler)
+        await fillers.render(routes[TTS])
         agent = Agent(
             lambda: persona(practice, _now(), asks_consent=settings.consent.ask),
             tools,
-            route(config, agent_name, stages),
+            routes,
             Policies(attempt_policy(settings.policy), turn_policy(settings.turn)),
+            fillers,
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
         worker = Worker(agent, Pacer(VadPool()), router, journal)
-        probes = Probes(router, agent.routes[LLM], asyncio.get_running_loop().time)
+        probes = Probes(router, routes[LLM], asyncio.get_running_loop().time)
         recall = Recall(records)
 
         async def answer(carrier: TwilioCarrier) -> None:

@@ -26,8 +26,9 @@ class AttemptPolicy:
     The first four are learnt (`core.routing`, whose `Plan` says what they are) unless they are set
     here. *flush_s*: a sentence with its full stop is believed complete after this silence;
     *look_ahead_s*: a rescuer may repeat what was said for so long before another is asked;
-    *retry_pause_s*: before an endpoint that failed is tried again in the same step; *give_up_s*:
-    with nothing to play, nobody waits longer.
+    *retry_pause_s*: before an endpoint that failed is tried again in the same step;
+    *filler_after_s*: with a longer wait to be expected for the first sentence, something may be
+    said meanwhile; *give_up_s*: with nothing to play, nobody waits longer.
     """
 
     hedge_after_s: float | None = None
@@ -37,6 +38,7 @@ class AttemptPolicy:
     flush_s: float = 0.08
     look_ahead_s: float = 1.0
     retry_pause_s: float = 0.4
+    filler_after_s: float = 2.5
     give_up_s: float = 8.0
     attempts_max: int = 5
     at_once_max: int = 3
@@ -186,6 +188,13 @@ class Measured(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Fill:
+    """After *waited_s* the first sentence is still some time away: say something, if silent."""
+
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """The step is over. *lane*: who led at the end (None: nobody answered).
 
@@ -198,4 +207,4 @@ class Settle:
     tool_calls: tuple[ToolCall, ...] = ()
 
 
-Act = Launch | Cancel | Say | Suspect | Elect | Measured | Settle
+Act = Launch | Cancel | Say | Suspect | Elect | Measured | Fill | Settle

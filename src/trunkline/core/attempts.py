@@ -29,6 +29,7 @@ Rules
     Begin -> Launch ... Text -> Say ... Ended -> Settle
                  \\-- Failed / silence -> Launch (hedge, failover, rescue) --/
 
+`Fill` says, once, that the first sentence is far away; whether anything is said is the shell's.
 What the estimators need comes out as `Measured`: an attempt that is silent for `SLOW_S` is booked
 then, one that is cancelled before it spoke is booked as cut off.
 
@@ -50,6 +51,7 @@ from trunkline.core.attempt_words import (
     Ended,
     Fact,
     Failed,
+    Fill,
     Kind,
     Launch,
     Measured,
@@ -86,7 +88,7 @@ class Attempts:
         self._began = Mono(0.0)
         self._retry_at = NEVER
         self._denied_until = Mono(-math.inf)
-        self._settled = False
+        self._settled = self._filled = False
         self._language = ""
         self._drip_chars_per_s = 0.0
 
@@ -118,8 +120,8 @@ class Attempts:
         """When the next `Tick` is due, or None once settled or before `Begin`."""
         if self._settled or not self._lanes:
             return None
-        launch_at = self._launch_at()
-        return Mono(min(self._give_up_at(), self._flush_at(), launch_at, self._slow_at()))
+        times = [self._give_up_at(), self._flush_at(), self._launch_at(), self._fill_at()]
+        return min(times + [lane.slow_at for lane in self._lanes])
 
     def _begin(self, fact: Begin, now: Mono) -> list[Act]:
         self._began, self._language = now, fact.language
@@ -235,6 +237,9 @@ class Attempts:
                 acts.append(Measured(number, Measure.SLOW, now - lane.launched))
         while now >= self._flush_at():
             acts += self._flush(now)
+        if now >= self._fill_at():
+            self._filled = True
+            acts.append(Fill(now - self._began))
         if now >= self._launch_at():
             acts += self._suspect(now)
         return acts
@@ -291,8 +296,14 @@ class Attempts:
             return Mono(lane.last + floor_s)
         return Mono(max(lane.last + floor_s, self._drain - plan.recovery_q95_s))
 
-    def _slow_at(self) -> Mono:
-        return min([lane.slow_at for lane in self._lanes])
+    def _fill_at(self) -> Mono:
+        """When the wait for the first sentence is foreseen to be too long: nobody has begun, and
+        half of what a backup needs at most would pass the limit."""
+        begun = any(lane.running and lane.useful and not lane.suspected for lane in self._lanes)
+        if self._filled or self._committed or begun:
+            return NEVER
+        ahead_s = self._plan.recovery_q95_s / 2
+        return Mono(self._began + max(0.0, self._policy.filler_after_s - ahead_s))
 
     def _flush_at(self) -> Mono:
         ready = self._ready()

@@ -159,6 +159,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         {"candidates": list, "hedge_after_s": _NUMBER, "recovery_q95_s": _NUMBER},
         {"gap_floor_s": _NUMBER, "gap_floor_empty_s": _NUMBER, "late_s": _NUMBER},
     ),
+    "filler.said": Kind(
+        "an answer was long in coming; the line is no part of it, nor of the heard text",
+        {"text": str, "endpoint": str, "waited_s": _NUMBER},
+    ),
     "endpoint.state": Kind(
         "who may be sent to an endpoint changed, for all calls of the worker: open (probes only), "
         "half_open, misconfigured (nobody, until a person has mended it: page)",
