@@ -21,7 +21,9 @@ from trunkline.core import call_words as calls
 from trunkline.core.attempts import Attempts
 from trunkline.core.call import Call
 from trunkline.core.call_words import CallPolicy
+from trunkline.core.health import Measure
 from trunkline.core.playout import Playout, PlayoutPolicy
+from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.turns import TurnPolicy, Turns, Window
 from trunkline.media.g711 import mulaw_decode, mulaw_encode
 from trunkline.media.vad import WINDOW_SAMPLES, VadPool
@@ -136,6 +138,7 @@ def _machines() -> Iterator[tuple[str, Loop]]:
     call.feed(calls.Begin(), now)
     yield "core: call, one fact", _repeat(lambda: call.feed(calls.Tick(), now))
     yield "core: attempts, one word", _words
+    yield "core: routing, all that a turn of one step asks of it", _plans
 
 
 def _playout(times: int) -> float:
@@ -152,10 +155,12 @@ def _playout(times: int) -> float:
 
 def _words(times: int) -> float:
     """Words of an answer in sentences of ten; a step is begun anew before its bound is reached."""
-    took = 0.0
+    took, router = 0.0, Router(RoutingPolicy())
     for first in range(0, times, 200):
-        machine = Attempts(attempts.AttemptPolicy())
-        machine.feed(attempts.Begin(1), Mono(0.0))
+        call = router.call(0.5)
+        plan = router.plan(["a", "b"], None, call, Mono(0.0))
+        machine = Attempts(attempts.AttemptPolicy(), plan, call.purse)
+        machine.feed(attempts.Begin(), Mono(0.0))
         words = [
             attempts.Text(0, "word. " if number % 10 == 9 else "word ")
             for number in range(min(200, times - first))
@@ -165,6 +170,22 @@ def _words(times: int) -> float:
             machine.feed(word, Mono(0.1))
         took += time.perf_counter() - start
     return took
+
+
+def _plans(times: int) -> float:
+    """The plan of a turn of one step and what is learnt of it, at 7 turns a second."""
+    router, route = Router(RoutingPolicy()), ["a", "b", "c"]
+    call = router.call(0.5)
+    start = time.perf_counter()
+    for number in range(times):
+        now = Mono(number / 7)
+        first = router.plan(route, "a", call, now).candidates[0]
+        call.purse.primary()
+        router.observe(first, Measure.FIRST, 0.5, now)
+        router.observe(first, Measure.SENTENCE, 0.7, now)
+        router.observe(first, Measure.GAP, 0.0, now, 40)
+        router.served(first, now)
+    return time.perf_counter() - start
 
 
 async def _hop(times: int) -> float:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from trunkline.console.demo import CLIPS, TOPIC, DemoOrder, DemoRun, staged
@@ -33,6 +32,7 @@ from trunkline.media.match import Heard, heard
 from trunkline.media.tape import HeardTurn, activity
 from trunkline.providers.embedded.espeak import EspeakTts
 from trunkline.providers.embedded.scripted import content_items
+from trunkline.records.events import get
 from trunkline.telephony.script import Voice
 from trunkline.types import (
     TTS,
@@ -221,9 +221,8 @@ def agent_stops_after_s(seen: Seen, interruption: HeardTurn) -> float:
 
 def policy(seen: Seen) -> tuple[float, float]:
     """The gap floor and the 95th percentile of recovery that the call was run with, in seconds."""
-    config = yaml.safe_load((seen.run.order.out / "trunkline.yaml").read_text("utf-8"))
-    told = config["agents"]["receptionist"]["policy"]
-    return float(told["gap_floor_s"]), float(told["recovery_q95_s"])
+    plan = seen.of_answer("step.planned")[-1]
+    return get(plan, "gap_floor_s", float), get(plan, "recovery_q95_s", float)
 
 
 @dataclass

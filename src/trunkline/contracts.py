@@ -97,8 +97,14 @@ class Codec(Protocol[In_contra, Out_co]):
         """A fresh decoder for one response."""
         ...
 
-    def refusal(self, status: int, headers: Mapping[str, str], body: bytes, /) -> Exception:
-        """The `EndpointError` that an HTTP status other than 200 means."""
+    def refusal(
+        self, status: int, headers: Mapping[str, str], body: bytes, /
+    ) -> Exception | Sequence[Out_co]:
+        """What an HTTP status other than 200 means: an `EndpointError`, or an answer.
+
+        A content filter that refuses the prompt has answered: its outputs end the step, and no
+        other endpoint is asked.
+        """
         ...
 
 

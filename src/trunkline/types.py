@@ -225,7 +225,8 @@ class Persona:
 
     *greeting* tells that this is an AI and, if *asks_consent*, that the call is recorded, and ends
     in the question; *apology* is said when no model can answer. *reprompt* is put to a caller who
-    stays silent, *farewell* is said before hanging up on one ("": nothing is said then).
+    stays silent, *farewell* is said before hanging up on one, *filler* while an answer is long in
+    coming ("": nothing is said then).
     *resume_line* is said when the call goes on after its worker died, with *say_again* if it was
     the caller's turn: what they said meanwhile is lost. Both defaults are English: give them in the
     call's language.
@@ -239,6 +240,7 @@ class Persona:
     asks_consent: bool = True
     reprompt: str = ""
     farewell: str = ""
+    filler: str = ""
     resume_line: str = "One moment please, I am back."
     say_again: str = "Could you say that again?"
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tests.calls.rebuilt import check_requests
+from trunkline.calls.filler import Fillers
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.session import Policies
 from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
-from trunkline.core.routing import Router, RoutingPolicy
+from trunkline.core.health import Expected
+from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.records.events import KINDS, problems
 from trunkline.records.resume import BrokenCall
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
@@ -38,6 +40,8 @@ from trunkline.types import (
     ToolSpec,
 )
 
+FAST = Expected(ttft_p50_s=0.1, ttft_p95_s=0.3, slow_share=0.02, sentence_s=0.1, gap_p999_s=0.35)
+"""What the configuration says of the simulated models."""
 GREETING = "Hello, this call is recorded. Is that all right?"
 APOLOGY = "I am sorry, something went wrong."
 REPROMPT = "Are you still there?"
@@ -95,6 +99,7 @@ class Scene:
     second_stt: Sequence[str | Exception | None] = ()
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
+    filler: str = ""
     reprompts: bool = False
 
     async def play(self, broken: BrokenCall | None = None) -> "Scene":
@@ -112,8 +117,12 @@ class Scene:
             StageName("tts"): self.tts,
         }
         pacer = Pacer(SimVad())
-        agent = Agent(lambda: persona, self.tools, routes, self.policies)
-        worker = Worker(agent, pacer, Router(RoutingPolicy()), lambda _: self.journal)
+        fillers = Fillers(self.filler)
+        await fillers.render(self.tts)
+        agent = Agent(lambda: persona, self.tools, routes, self.policies, fillers)
+        known = {llm.endpoint.name: Known(llm.endpoint.failure_domain, FAST) for llm in self.llms}
+        router = Router(RoutingPolicy(), known)
+        worker = Worker(agent, pacer, router, lambda _: self.journal)
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(pacer.run())
             await worker.answer(self.line, broken=broken)

@@ -1,7 +1,5 @@
 """One step of a reply in words: who hears what from whom, and when; the acts come back as text."""
 
-from collections.abc import Sequence
-
 from trunkline.core.attempt_words import (
     Act,
     AttemptPolicy,
@@ -12,7 +10,10 @@ from trunkline.core.attempt_words import (
     Ended,
     Fact,
     Failed,
+    Fill,
     Launch,
+    Measured,
+    Plan,
     Say,
     Settle,
     Suspect,
@@ -21,15 +22,13 @@ from trunkline.core.attempt_words import (
     ToolPart,
 )
 from trunkline.core.attempts import Attempts
+from trunkline.core.budget import Budget, BudgetPolicy, Purse
 from trunkline.errors import Fault
 from trunkline.types import Mono, ToolCallDelta
 
 POLICY = AttemptPolicy(
-    hedge_after_s=0.6,
-    gap_floor_s=0.35,
-    gap_floor_empty_s=0.5,
-    recovery_q95_s=0.6,
     flush_s=0.08,
+    look_ahead_s=1.0,
     retry_pause_s=0.4,
     give_up_s=8.0,
     attempts_max=5,
@@ -37,6 +36,17 @@ POLICY = AttemptPolicy(
     sentences_max=60,
     tool_chars_max=64,
 )
+PLAN = Plan(
+    candidates=("a", "b"),
+    hedge_after_s=0.6,
+    escalate_after_s=0.6,
+    late_s=2.2,
+    recovery_q95_s=0.6,
+    gap_floor_s=0.35,
+    gap_floor_empty_s=0.5,
+)
+RICH = BudgetPolicy(burst=1000.0)
+POOR = BudgetPolicy(burst=0.0)
 TICKS_MAX = 50
 """More wake-ups than this for one deadline or one stretch of silence are a busy loop."""
 
@@ -51,8 +61,12 @@ def told(act: Act) -> str:  # noqa: PLR0911  # one return an act
             return f"cancel {lane}"
         case Say(lane, sentence):
             return f"say {lane}: {sentence}"
-        case Suspect(lane, fault, silent_s):
+        case Suspect(lane, fault, silent_s, None):
             return f"suspect {lane}: {fault.value} {silent_s:.2f}"
+        case Suspect(lane, fault, _, chars_per_s):
+            return f"suspect {lane}: {fault.value} at {chars_per_s:.0f} chars/s"
+        case Measured() | Fill():
+            return noted(act)
         case Elect(lane, None):
             return f"elect {lane}"
         case Elect(lane, instead_of):
@@ -62,20 +76,46 @@ def told(act: Act) -> str:  # noqa: PLR0911  # one return an act
             return f"settle {lane}: {reason}{calls}"
 
 
+def noted(act: Measured | Fill) -> str:
+    """What is told to others than endpoints, as one line."""
+    if isinstance(act, Fill):
+        return f"fill after {act.waited_s:.2f}"
+    return f"measured {act.lane}: {act.times} x {act.what.value} {act.seconds:.2f}"
+
+
 class Step:
-    """One step on *candidates* endpoints, begun at second 0."""
+    """One step on *candidates* endpoints, begun at second 0.
+
+    What the machine measures, and when it would fill a silence, is kept apart, in `measured` and
+    `fills`: the acts are what happens between endpoints.
+    """
 
     def __init__(
-        self, candidates: int = 2, *, heard: str = "", policy: AttemptPolicy = POLICY
+        self,
+        candidates: int | str = 2,
+        *,
+        heard: str = "",
+        language: str = "en",
+        policy: AttemptPolicy = POLICY,
+        plan: Plan = PLAN,
+        budget: BudgetPolicy = RICH,
     ) -> None:
-        self.machine = Attempts(policy)
+        names = "abcdef"[:candidates] if isinstance(candidates, int) else candidates
+        self.budget = Budget(budget)
+        purse = Purse(self.budget)
+        self.machine = Attempts(policy, plan._replace(candidates=tuple(names)), purse)
         self.now = 0.0
-        self.begun = self.feed(Begin(candidates, heard))
+        self.measured: list[str] = []
+        self.fills: list[str] = []
+        self.begun = self.feed(Begin(heard, language))
 
     def feed(self, fact: Fact, *, at: float | None = None) -> list[str]:
         """Feed *fact* now, or at second *at*."""
         self.now = self.now if at is None else at
-        return _lines(self.machine.feed(fact, Mono(self.now)))
+        acts = self.machine.feed(fact, Mono(self.now))
+        self.measured += [told(act) for act in acts if isinstance(act, Measured)]
+        self.fills += [told(act) for act in acts if isinstance(act, Fill)]
+        return [told(act) for act in acts if not isinstance(act, Measured | Fill)]
 
     def hear(self, lane: int, text: str, *, at: float | None = None) -> list[str]:
         """Attempt *lane* says *text*."""
@@ -120,7 +160,3 @@ def speaking(*, candidates: int = 2) -> Step:
     step.now = 1.0
     step.hear(0, "And", at=1.0)
     return step
-
-
-def _lines(acts: Sequence[Act]) -> list[str]:
-    return [told(act) for act in acts]

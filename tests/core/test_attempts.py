@@ -4,16 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.steps import POLICY, Step, speaking
+from tests.core.steps import PLAN, POLICY, RICH, Step, speaking
 from trunkline.core.attempt_words import Drain, Tick
 from trunkline.core.attempts import Attempts
+from trunkline.core.budget import Budget, Purse
 from trunkline.errors import Fault
 from trunkline.types import Mono
 
 
 def test_a_machine_that_has_not_begun_waits_for_nothing() -> None:
     """No deadline before `Begin`; the drain time may already be told."""
-    machine = Attempts(POLICY)
+    machine = Attempts(POLICY, PLAN, Purse(Budget(RICH)))
     assert machine.deadline() is None
     assert machine.feed(Drain(Mono(3.0)), Mono(0.0)) == ()
     assert machine.deadline() is None

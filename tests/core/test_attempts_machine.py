@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
 
-from tests.core.steps import POLICY, TICKS_MAX
+from tests.core.steps import PLAN, POLICY, POOR, RICH, TICKS_MAX
 from trunkline.core.attempt_words import (
     Act,
     Begin,
@@ -16,8 +16,10 @@ from trunkline.core.attempt_words import (
     Ended,
     Fact,
     Failed,
+    Fill,
     Kind,
     Launch,
+    Measured,
     Say,
     Settle,
     Suspect,
@@ -26,6 +28,8 @@ from trunkline.core.attempt_words import (
     ToolPart,
 )
 from trunkline.core.attempts import Attempts
+from trunkline.core.budget import Budget, BudgetPolicy, Purse
+from trunkline.core.health import Measure
 from trunkline.core.splice import RepeatGate
 from trunkline.errors import Fault
 from trunkline.types import Mono, ToolCallDelta
@@ -62,7 +66,9 @@ class AnyStep(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.machine = Attempts(POLICY)
+        self.budget = Budget(RICH)
+        self.plan = PLAN
+        self.machine = Attempts(POLICY, PLAN, Purse(self.budget))
         self.now = 0.0
         self.launches: list[Launch] = []
         self.running: set[int] = set()
@@ -74,17 +80,33 @@ class AnyStep(RuleBasedStateMachine):
         self.heard = ""
         self.drain = -math.inf
         self.last_useful = 0.0
+        self.timed: set[int] = set()
+        self.free = self.fills = 0
+        self.suspected = False
 
     # -- what happens --------------------------------------------------------------------------
 
     @initialize(
-        candidates=st.integers(1, 4),
+        candidates=st.sampled_from(["a", "ab", "aab", "abcd"]),
         heard=st.sampled_from(["", "One.", "One. Please bring your insurance card with"]),
+        hedge_after_s=st.sampled_from([0.0, 0.6, 2.2]),
+        budget=st.sampled_from([RICH, POOR, BudgetPolicy(burst=3.0)]),
+        language=st.sampled_from(["en", "zh", "tlh"]),
     )
-    def begin(self, candidates: int, heard: str) -> None:
+    def begin(
+        self,
+        candidates: str,
+        heard: str,
+        hedge_after_s: float,
+        budget: BudgetPolicy,
+        language: str,
+    ) -> None:
         """The step starts, perhaps after an interruption that came to nothing."""
+        self.budget = Budget(budget)
+        self.plan = PLAN._replace(candidates=tuple(candidates), hedge_after_s=hedge_after_s)
+        self.machine = Attempts(POLICY, self.plan, Purse(self.budget))
         self.heard, self.committed = heard, [heard] if heard else []
-        self.feed(Begin(candidates, heard))
+        self.feed(Begin(heard, language))
 
     @rule(lane=LANES, text=PIECES)
     def text(self, lane: int, text: str) -> None:
@@ -143,6 +165,14 @@ class AnyStep(RuleBasedStateMachine):
         assert len(self.committed) <= POLICY.sentences_max + 1
 
     @invariant()
+    def what_runs_beside_another_was_bought(self) -> None:
+        """Only a call's first rescue is on the house."""
+        extra = max(0, len(self.launches) - 1)
+        assert self.budget.hedges + self.budget.rescues + self.free == extra
+        assert self.budget.primaries == bool(self.launches)
+        assert self.budget.level >= 0
+
+    @invariant()
     def somebody_is_on_it(self) -> None:
         """Until it settles, an attempt runs or the machine wants to be woken; then neither."""
         if self.settled is not None:
@@ -192,12 +222,31 @@ class AnyStep(RuleBasedStateMachine):
             assert self.settled is None, "something came after the settlement"
             self.note(act, fact)
 
+    def note_aside(self, act: Fill | Measured) -> None:
+        """Judge what is told to others than endpoints."""
+        if isinstance(act, Fill):
+            assert act.waited_s > 0
+            assert not self.committed, "somebody spoke already"
+            self.fills += 1
+            assert self.fills == 1
+            return
+        assert act.seconds >= 0
+        assert act.times >= 1
+        if act.what not in {Measure.GAP, Measure.SENTENCE}:
+            assert act.lane not in self.timed, "an attempt's first token was booked twice"
+            self.timed.add(act.lane)
+
     def note(self, act: Act, fact: Fact) -> None:
         """Judge one act."""
         match act:
-            case Launch(lane, _, kind, committed):
+            case Launch(lane, candidate, kind, committed):
                 assert lane == len(self.launches)
                 assert (kind is Kind.PRIMARY) == (lane == 0)
+                assert 0 <= candidate < len(self.plan.candidates)
+                raced = kind is Kind.HEDGE and isinstance(fact, Begin)
+                bought = raced or (isinstance(fact, Tick) and self.suspected)
+                self.free += lane > 0 and not bought
+                self.suspected = False
                 assert committed in ("", self.machine.committed)
                 self.launches.append(act)
                 self.running.add(lane)
@@ -216,10 +265,13 @@ class AnyStep(RuleBasedStateMachine):
                 assert lane not in self.ousted
                 assert not self.gates[lane].repeats(sentence), "the caller heard this before"
                 self.committed.append(sentence)
-            case Suspect(lane, fault, silent_s):
+            case Suspect(lane, fault, silent_s, chars_per_s):
                 assert lane in self.running
                 assert fault in (Fault.SILENT, Fault.STALLED)
-                assert silent_s >= min(POLICY.gap_floor_s, POLICY.hedge_after_s) - 1e-9
+                assert chars_per_s is not None or silent_s >= PLAN.gap_floor_s - 1e-9
+                self.suspected = True
+            case Fill() | Measured():
+                self.note_aside(act)
             case Settle(lane, reason, tool_calls):
                 assert lane == self.leader
                 assert not self.running, "an attempt was left running"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.core.splice import GO_ON, RepeatGate, continuation, words_of
+from trunkline.core.splice import GO_ON, RepeatGate, continuation, in_list, words_of
 from trunkline.errors import InputError
 from trunkline.types import Message, Prompt, ToolSpec
 
@@ -45,6 +45,29 @@ def test_any_other_endpoint_is_asked_for_the_rest_in_the_language_of_the_call(
         Message("user", GO_ON[note]),
     )
     assert not asked.continue_final
+
+
+@pytest.mark.parametrize(
+    ("language", "committed", "asks"),
+    [
+        ("en", "You have two options. First, come on Monday.", "go on with its next item"),
+        ("en", "Two things: firstly, your card,", "go on with its next item"),
+        ("de-AT", "Es gibt zwei Wege. Erstens, kommen Sie am Montag.", "nächsten Punkt"),
+        ("en", "1. Bring your card.", "go on with its next item"),
+        ("en", "First, your card. We open at nine.", ""),
+        ("en", "The first patient is in.", ""),
+        ("tlh", "First, your card.", ""),
+    ],
+)
+def test_a_list_that_broke_off_goes_on_with_its_next_item(
+    language: str, committed: str, asks: str
+) -> None:
+    """Another model would else count from the start."""
+    note = in_list(committed, language)
+    assert (asks in note) if asks else not note
+    if language != "tlh":
+        asked = continuation(PROMPT, committed, "turn", language).messages[-1].content
+        assert asked.endswith(note)
 
 
 def test_a_language_without_words_for_it_is_refused_by_name() -> None:

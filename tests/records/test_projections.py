@@ -6,7 +6,7 @@ import pytest
 from trunkline.errors import RecordError
 from trunkline.media import g711
 from trunkline.records.events import problems
-from trunkline.records.projections import Entry, attempts, transcript
+from trunkline.records.projections import Entry, Span, attempts, transcript
 from trunkline.records.recording import recording, transcript_markdown
 from trunkline.types import CallId, DataClass, Event, Mono, Sample, Usage, Wall, Where
 
@@ -103,7 +103,15 @@ def test_a_transcript_says_what_was_said_and_heard() -> None:
         "caller hung up",
     )
     assert said.entries == (
-        Entry("agent", 0, GREETING, Sample(800), Sample(24800), (), "", GREETING),
+        Entry(
+            "agent",
+            0,
+            GREETING,
+            Sample(800),
+            Sample(24800),
+            spoken=GREETING,
+            spans=(Span(0, len(GREETING), ""),),
+        ),
         Entry("caller", 1, "when do you open", Sample(30000), Sample(42000), ("stt-a",)),
         Entry(
             "agent",
@@ -115,8 +123,22 @@ def test_a_transcript_says_what_was_said_and_heard() -> None:
             ANSWER + " Goodbye.",
             ANSWER,
             interrupted=True,
+            spans=(Span(0, 16, "llm-a"),),
         ),
     )
+
+
+def test_what_was_heard_of_an_answer_says_who_wrote_it() -> None:
+    """Also of the sentence in which the caller took the word."""
+    plot = conversation()
+    heard = "We open at nine. We close"
+    data = {"generated": ANSWER, "spoken": ANSWER, "heard": heard, "interrupted": True}
+    plot.add("reply.ended", data, where=(1,))
+    entry = transcript(plot.events).entries[-1]
+    assert [(entry.text[it.start : it.end], it.endpoint) for it in entry.spans] == [
+        ("We open at nine.", "llm-a"),
+        ("We close", "llm-b"),
+    ]
 
 
 def test_a_record_that_breaks_off_gives_what_was_heard_until_then() -> None:

@@ -61,6 +61,7 @@ def persona(practice: Practice, now: datetime, *, asks_consent: bool = True) -> 
         asks_consent=asks_consent,
         reprompt="Are you still there?",
         farewell="I cannot hear you, so I will hang up now. Please call us again. Goodbye.",
+        filler="One moment, please.",
     )
 
 

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trunkline.calls.voice import Voice
 from trunkline.contracts import Context, Journal, Stage
-from trunkline.core.routing import Router
+from trunkline.core.attempt_words import AttemptPolicy, Plan
+from trunkline.core.health import Breaker, Measure
+from trunkline.core.routing import CallState, Router
 from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.types import (
     AudioFrame,
@@ -42,6 +45,10 @@ class Desk:
     """The endpoint that served this call last, by stage."""
     clock: Callable[[], float]
     """The loop's time; asking for the loop each time costs more than the answer."""
+    state: CallState
+    """What routing remembers of this call."""
+    filler: Callable[[Voice, str, int], str]
+    """Says something beforehand recorded in the voice of an endpoint: see `calls.filler`."""
 
     def now(self) -> Mono:
         """Monotonic seconds."""
@@ -50,8 +57,23 @@ class Desk:
     def order(self, stage: StageName) -> list[AnyStage]:
         """The stages of the route, the one to try first in front."""
         stages = {s.endpoint.name: s for s in self.routes[stage]}
-        names = self.router.order(list(stages), self.served.get(stage), self.now())
+        last = self.served.get(stage)
+        names, _ = self.router.order(list(stages), last, self.state, self.now())
         return [stages[name] for name in names]
+
+    def plan(self, stage: StageName, policy: AttemptPolicy) -> tuple[Plan, list[AnyStage]]:
+        """How to run the next step, and the stages that are its candidates, one a candidate."""
+        stages = {s.endpoint.name: s for s in self.routes[stage]}
+        last = self.served.get(stage)
+        plan = self.router.plan(list(stages), last, self.state, self.now(), policy)
+        return plan, [stages[name] for name in plan.candidates]
+
+    def measured(
+        self, where: Where, endpoint: Endpoint, what: Measure, seconds: float, times: int = 1
+    ) -> None:
+        """Something was measured of an attempt: the router learns it."""
+        state = self.router.observe(endpoint.name, what, seconds, self.now(), times)
+        self._changed(where, endpoint, state, what.value)
 
     def started(
         self, where: Where, endpoint: Endpoint, kind: str, data_class: DataClass, **more: object
@@ -75,16 +97,34 @@ class Desk:
 
     def succeeded(self, where: Where, endpoint: Endpoint, **more: object) -> None:
         """The attempt served: the call stays with its endpoint."""
-        self.router.served(endpoint.name)
+        self.router.served(endpoint.name, self.now())
         self.served[endpoint.stage] = endpoint.name
         self.ended(where, endpoint, "won", **more)
 
-    def failed(self, where: Where, endpoint: Endpoint, error: "Failure") -> None:
-        """The attempt failed: the endpoint goes to the back of its route."""
+    def failed(
+        self, where: Where, endpoint: Endpoint, error: "Failure", *, blame: bool = True
+    ) -> None:
+        """The attempt failed; *blame*: routing is to know."""
         fault = fault_of(error)
         log.warning("call %s turn %d: %s", where.call, where.turn, error)
-        self.router.failed(endpoint.name, fault, self.now())
         self.ended(where, endpoint, "failed", fault=fault.value, detail=str(error))
+        if not blame:
+            return
+        self.state.failed(endpoint.name, fault)
+        pause_s = error.retry_after_s if isinstance(error, EndpointError) else None
+        state = self.router.failed(endpoint.name, fault, self.now(), pause_s)
+        self._changed(where, endpoint, state, str(error))
+
+    def _changed(self, where: Where, endpoint: Endpoint, state: Breaker | None, why: str) -> None:
+        """Who may be sent to *endpoint* changed, for all calls of this worker."""
+        if state is None:
+            return
+        page = state is Breaker.MISCONFIGURED
+        mend = " Mend its configuration and restart the worker" if page else ""
+        level = logging.CRITICAL if page else logging.ERROR
+        log.log(level, "endpoint %s is %s: %s.%s", endpoint.name, state.value, why, mend)
+        data = {"endpoint": endpoint.name, "state": state.value, "why": why, "page": page}
+        self.journal.note("endpoint.state", data, where=where)
 
     def failover(
         self, where: Where, old: Endpoint, new: Endpoint, fault: Fault, kind: str, **more: object

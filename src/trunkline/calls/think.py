@@ -10,10 +10,12 @@ from trunkline.calls.voice import Voice
 from trunkline.contracts import Context
 from trunkline.core import attempt_words as words
 from trunkline.core.attempts import Attempts
+from trunkline.core.health import Measure
 from trunkline.core.splice import continuation
 from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.types import (
     LLM,
+    TTS,
     DataClass,
     Delta,
     Finish,
@@ -56,11 +58,12 @@ class Thinker:
     ) -> None:
         self._desk, self._voice, self._speaker = desk, voice, speaker
         self._drain_at = drain_at
-        self._machine = Attempts(policy)
+        self._policy = policy
         self._facts: asyncio.Queue[words.Fact] = asyncio.Queue(FACTS_MAX)
         self._lanes: list[_Lane] = []
         self._said: list[str] = []
         self._led: list[int] = []
+        self._awaited: tuple[int, Mono] | None = None  # a phrase without audio, since when
 
     @property
     def generated(self) -> str:
@@ -77,9 +80,12 @@ class Thinker:
         settled: Callable[[str, words.Settle], None],
     ) -> None:
         """Ask until the step settles; *settled* gets the text that was said and how it ended."""
-        stages = self._desk.order(LLM)
+        self._where = where
+        plan, stages = self._desk.plan(LLM, self._policy)
+        self._desk.journal.note("step.planned", plan._asdict(), where=where)
+        self._machine = Attempts(self._policy, plan, self._desk.state.purse)
         self._voice.on_change = self._nudge
-        fact: words.Fact = words.Begin(len(stages), heard)
+        fact: words.Fact = words.Begin(heard, language)
         try:
             async with asyncio.TaskGroup() as group:
                 end: words.Settle | None = None
@@ -111,12 +117,22 @@ class Thinker:
 
     # -- acts ----------------------------------------------------------------------------------
 
-    def _perform(self, act: words.Cancel | words.Say | words.Suspect | words.Elect) -> None:
+    def _perform(
+        self,
+        act: words.Cancel | words.Say | words.Suspect | words.Elect | words.Measured | words.Fill,
+    ) -> None:
         match act:
             case words.Say(number, sentence):
                 self._said.append(sentence)
+                nothing_ahead = not self._voice.silent
                 self._speaker.say(sentence, self._lanes[number].stage.endpoint.name)
-            case words.Suspect(number, fault, silent_s):
+                if nothing_ahead:
+                    self._awaited = self._voice.latest, self._desk.now()
+            case words.Fill(waited_s):
+                self._fill(waited_s)
+            case words.Measured(number, what, seconds, times):
+                self._measured(number, what, seconds, times)
+            case words.Suspect(number, fault, silent_s, chars_per_s):
                 lane = self._lanes[number]
                 lane.fault, lane.silent_s = fault, silent_s
                 data = {
@@ -124,12 +140,32 @@ class Thinker:
                     "fault": fault.value,
                     "silent_s": round(silent_s, 4),
                     "queued_s": self._queued_s(),
+                    "chars_per_s": chars_per_s and round(chars_per_s, 1),
                 }
                 self._desk.journal.note("attempt.suspected", data, where=lane.where)
             case words.Elect(number, instead_of):
                 self._elect(number, instead_of)
             case words.Cancel(number, why):
                 self._stop(self._lanes[number], why)
+
+    def _fill(self, waited_s: float) -> None:
+        """No reply audio exists, and none will for some time."""
+        now = self._desk.now()
+        if self._drain_at(now) > now:
+            return
+        voice = self._desk.served.get(TTS) or self._desk.order(TTS)[0].endpoint.name
+        if said := self._desk.filler(self._voice, voice, self._where.turn):
+            data = {"text": said, "endpoint": voice, "waited_s": round(waited_s, 4)}
+            self._desk.journal.note("filler.said", data, where=self._where)
+
+    def _measured(self, number: int, what: Measure, seconds: float, times: int) -> None:
+        """The router learns it; of an attempt that was made because another was late, twice."""
+        lane, first = self._lanes[number], self._lanes[0]
+        self._desk.measured(lane.where, lane.stage.endpoint, what, seconds, times)
+        names = first.stage.endpoint.name, lane.stage.endpoint.name
+        asked_for_it = lane.kind not in {words.Kind.PRIMARY, words.Kind.CONTINUE}
+        if asked_for_it and names[0] != names[1] and what in {Measure.FIRST, Measure.SLOW}:
+            self._desk.router.paired(*names, slow=what is Measure.SLOW)
 
     def _elect(self, number: int, instead_of: int | None) -> None:
         """Another endpoint than the first one tried has taken over."""
@@ -161,7 +197,11 @@ class Thinker:
         else:
             name = lane.stage.endpoint.name
             error = EndpointError(name, lane.fault, why, deadline_s=lane.silent_s)
-            self._desk.failed(lane.where, lane.stage.endpoint, error)
+            # Silence before the first token was measured as time; it is no fault on top of that.
+            measured = lane.fault is Fault.SILENT
+            if measured:
+                self._desk.state.failed(name, lane.fault)
+            self._desk.failed(lane.where, lane.stage.endpoint, error, blame=not measured)
 
     def _settle(self, end: words.Settle) -> None:
         for number, lane in enumerate(self._lanes):
@@ -192,6 +232,10 @@ class Thinker:
 
     def _nudge(self) -> None:
         """The drain time changed: the machine's deadline may have too."""
+        if self._awaited is not None and not self._voice.is_silent(self._awaited[0]):
+            now = self._desk.now()
+            self._desk.router.voiced(now - self._awaited[1], now)
+            self._awaited = None
         if self._facts.empty():
             self._facts.put_nowait(words.Tick())
 
@@ -213,7 +257,9 @@ class Thinker:
             await self._stream(number, lane, prompt, context)
         except (EndpointError, EgressRefused) as error:
             lane.fault, lane.ended = fault_of(error), True
-            self._desk.failed(lane.where, endpoint, error)
+            # Asked to go on after a whole answer, a model has nothing to add, and rightly so.
+            blame = lane.fault is not Fault.EMPTY or not self._said
+            self._desk.failed(lane.where, endpoint, error, blame=blame)
             await self._facts.put(words.Failed(number, lane.fault, str(error)))
 
     async def _stream(self, number: int, lane: _Lane, prompt: Prompt, context: Context) -> None:

@@ -29,14 +29,32 @@ class Voice:
         self._audio: dict[int, bytearray] = {}  # by phrase, from its first sample on
         self._playing: deque[tuple[Mono, bytes]] = deque()
         self._stirred = False  # something may be due
+        self._silent: set[int] = set()
+        self.latest = -1
+        """The phrase that was expected last."""
         self.on_change: Callable[[], None] = _nothing
         """Called when the drain time may have changed."""
 
     def expect(self, text: str) -> int:
         """A phrase was given to the synthesiser; its number."""
-        number = self._playout.expect(text)
+        self.latest = number = self._playout.expect(text)
+        self._silent.add(number)
         self.on_change()
         return number
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing is sent until `release`."""
+        return self._playout.held
+
+    @property
+    def silent(self) -> int:
+        """How many phrases have no audio yet."""
+        return len(self._silent)
+
+    def is_silent(self, phrase: int) -> bool:
+        """Whether *phrase* has no audio yet, and may still get some."""
+        return phrase in self._silent
 
     def queue(
         self, phrase: int, pcm: bytes, words: Sequence[SpokenWord], *, complete: bool
@@ -47,6 +65,7 @@ class Voice:
         """
         if self._playout.stale(phrase):
             return
+        self._silent.discard(phrase)
         audio = self._audio.setdefault(phrase, bytearray())
         before = len(audio) // FRAME_SAMPLES
         audio += mulaw_encode(np.frombuffer(pcm, np.int16))
@@ -59,6 +78,7 @@ class Voice:
 
     def drop(self, phrase: int) -> None:
         """No more audio of *phrase* will come."""
+        self._silent.discard(phrase)
         self._playout.drop(phrase)
         self.on_change()
 
@@ -95,6 +115,7 @@ class Voice:
         if not self._playout.held:
             self._take_back(now)
         self._audio.clear()
+        self._silent.clear()
         return self._playout.clear(now)
 
     def close(self) -> str:

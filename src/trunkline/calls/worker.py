@@ -4,10 +4,12 @@ import asyncio
 import logging
 import os
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from trunkline.calls.filler import Filler, Fillers
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.session import CallSession, Policies
 from trunkline.calls.steps import Desk, Routes
@@ -37,6 +39,8 @@ class Agent:
     toolbox: Toolbox
     routes: Routes
     policies: Policies
+    fillers: Fillers = field(default_factory=lambda: Fillers(""))
+    """What is said while an answer is long in coming, if it was rendered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ class Worker:
         self.live[call] = journal
         clock = asyncio.get_running_loop().time
         served = {} if broken is None else dict(broken.served)
-        desk = Desk(journal, self.router, self.agent.routes, served, clock)
+        state = self.router.call(zlib.crc32(call.encode()) / 2**32)
+        filler = Filler(self.agent.fillers)
+        desk = Desk(journal, self.router, self.agent.routes, served, clock, state, filler)
         reason = "the call broke"
         try:
             persona, policies = self.agent.persona(), self.agent.policies

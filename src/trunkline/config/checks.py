@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from trunkline.config.models import STAGES
 from trunkline.config.tree import Loc, Source, Tree, dotted
+from trunkline.core.health import Expected
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
 from trunkline.types import StageName
@@ -63,6 +64,12 @@ def _endpoints(tree: Tree, source: Source) -> Iterator[ConfigError]:
         if isinstance(stage, str) and stage not in STAGES:
             what = f"{dotted(loc)}.stage: there is no stage {stage!r}"
             yield source.error((*loc, "stage"), what, did_you_mean(stage, STAGES))
+        told, worst = _mapping(endpoint.get("expected")), Expected()
+        p50 = told.get("ttft_p50_s", worst.ttft_p50_s)
+        p95 = told.get("ttft_p95_s", worst.ttft_p95_s)
+        if isinstance(p50, int | float) and isinstance(p95, int | float) and p50 >= p95:
+            what = f"{dotted(loc)}.expected: ttft_p50_s {p50} is not below ttft_p95_s {p95}"
+            yield source.error((*loc, "expected"), what, "Write both, as they were measured")
         if endpoint.get("key_env") is not None and isinstance(url, str) and _in_clear(url):
             what = f"{dotted(loc)}.base_url: the key would travel unencrypted"
             yield source.error((*loc, "base_url"), what, "Use https, or key_env: null")

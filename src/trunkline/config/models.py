@@ -22,6 +22,8 @@ from pydantic import (
 
 from trunkline.config.tree import Loc, Source, dotted
 from trunkline.core.attempt_words import AttemptPolicy
+from trunkline.core.health import Expected
+from trunkline.core.routing import Known
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
 from trunkline.types import LLM, STT, TTS, DataClass, StageName
@@ -77,6 +79,32 @@ class ZoneConfig(Model):
     )
 
 
+Share = Annotated[float, Field(ge=0, le=0.5)]
+
+
+class ExpectedConfig(Model):
+    """What a worker expects of an endpoint until it has measured it (`core.health.Expected`)."""
+
+    ttft_p50_s: Seconds | None = Field(
+        default=None, description="seconds to the first useful token, median"
+    )
+    ttft_p95_s: Seconds | None = Field(
+        default=None, description="seconds to the first useful token, p95, above ttft_p50_s"
+    )
+    slow_share: Share | None = Field(
+        default=None, description="a number from 0 to 0.5: share of requests slower than 1.2 s"
+    )
+    sentence_s: Seconds | None = Field(
+        default=None, description="seconds from the first token to a complete sentence"
+    )
+    gap_p999_s: Seconds | None = Field(
+        default=None, description="seconds between two tokens, p99.9"
+    )
+    fault_share: Share | None = Field(
+        default=None, description="a number from 0 to 0.5: share of requests that fail"
+    )
+
+
 class EndpointConfig(Model):
     """One provider + model + zone that runs one stage."""
 
@@ -99,13 +127,21 @@ class EndpointConfig(Model):
         default=None,
         description="the NAME of the environment variable that holds the key; null: no key",
     )
+    expected: ExpectedConfig = Field(
+        default_factory=ExpectedConfig,
+        description="a mapping: its latency as measured before; left out: a slow one's",
+    )
     options: Mapping[str, JsonValue] = Field(
         default_factory=dict, description="a mapping of options that this api knows"
     )
 
 
 class PolicyConfig(Model):
-    """When to hedge, when to rescue (`core.attempts`); what is left out keeps its default."""
+    """When to hedge, when to rescue (`core.attempts`); what is left out keeps its default.
+
+    `hedge_after_s`, the gap floors and `recovery_q95_s` are learnt from the endpoints unless they
+    stand here.
+    """
 
     hedge_after_s: Seconds | None = Field(
         default=None,
@@ -113,6 +149,10 @@ class PolicyConfig(Model):
     )
     gap_floor_s: Seconds | None = Field(
         default=None, description="seconds: a shorter silence between tokens is no stall"
+    )
+    look_ahead_s: Seconds | None = Field(
+        default=None,
+        description="seconds that a backup may repeat what was said before another is asked",
     )
     gap_floor_empty_s: Seconds | None = Field(
         default=None, description="seconds: the same while nothing is being played"
@@ -125,6 +165,10 @@ class PolicyConfig(Model):
     )
     retry_pause_s: Seconds | None = Field(
         default=None, description="seconds before an endpoint that failed is tried again"
+    )
+    filler_after_s: Seconds | None = Field(
+        default=None,
+        description='seconds: with a longer wait for a first sentence ahead, "one moment" is said',
     )
     give_up_s: Seconds | None = Field(
         default=None, description="seconds without anything to play before the call apologises"
@@ -278,3 +322,16 @@ def attempt_policy(config: PolicyConfig) -> AttemptPolicy:
 def turn_policy(config: TurnConfig) -> TurnPolicy:
     """The core's policy: its defaults, replaced by what the file says."""
     return TurnPolicy(**config.model_dump(exclude_none=True))
+
+
+def expected(config: ExpectedConfig) -> Expected:
+    """What the core expects: the worst, replaced by what the file says."""
+    return Expected(**config.model_dump(exclude_none=True))
+
+
+def known_endpoints(config: Config) -> Mapping[str, Known]:
+    """What routing knows of each endpoint before it is asked for the first time."""
+    return {
+        name: Known(endpoint.failure_domain, expected(endpoint.expected))
+        for name, endpoint in config.endpoints.items()
+    }

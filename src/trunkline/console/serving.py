@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.agent.receptionist import persona
 from trunkline.agent.tools import open_tools
+from trunkline.calls.filler import Fillers
 from trunkline.calls.pacer import Pacer
+from trunkline.calls.probes import Probes
 from trunkline.calls.session import Policies
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
-from trunkline.config.models import Config, attempt_policy, turn_policy
+from trunkline.config.models import Config, attempt_policy, known_endpoints, turn_policy
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
@@ -38,7 +40,7 @@ from trunkline.telephony.server import (
     TelephonyConfig,
     TelephonyServer,
 )
-from trunkline.types import CallId, DataClass, Sample, Where
+from trunkline.types import LLM, TTS, CallId, DataClass, Sample, Where
 
 log = logging.getLogger(__name__)
 
@@ -126,13 +128,19 @@ async def working(
             opened = records.journal(call)
             return opened if tell is None else Watched(opened, tell)
 
+        routes = route(config, agent_name, stages)
+        fillers = Fillers(persona(practice, _now()).filler)
+        await fillers.render(routes[TTS])
         agent = Agent(
             lambda: persona(practice, _now(), asks_consent=settings.consent.ask),
             tools,
-            route(config, agent_name, stages),
+            routes,
             Policies(attempt_policy(settings.policy), turn_policy(settings.turn)),
+            fillers,
         )
-        worker = Worker(agent, Pacer(VadPool()), Router(RoutingPolicy()), journal)
+        router = Router(RoutingPolicy(), known_endpoints(config))
+        worker = Worker(agent, Pacer(VadPool()), router, journal)
+        probes = Probes(router, routes[LLM], asyncio.get_running_loop().time)
         recall = Recall(records)
 
         async def answer(carrier: TwilioCarrier) -> None:
@@ -144,11 +152,11 @@ async def working(
         shape = replace(telephony(config), keep_alive=listen)
         server = TelephonyServer(shape, answer, fate=recall.fate)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(worker.pacer.run())]
+            beside = [group.create_task(worker.pacer.run()), group.create_task(probes.run())]
             if listen:
                 door = OwnDoor(Meter(server, worker))
                 server.admission.measured = door.has_room
-                tasks.append(group.create_task(door.run()))
+                beside.append(group.create_task(door.run()))
             await server.start(listen=listen)
             await warn_of_the_unreachable(config)
             # A full collection of what start-up left takes 50 ms, two frames of every call.
@@ -158,7 +166,7 @@ async def working(
                 yield server, worker
             finally:
                 await server.close(config.server.drain_s)
-                for task in tasks:
+                for task in beside:
                     task.cancel()
 
 

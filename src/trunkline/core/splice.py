@@ -8,6 +8,7 @@ like to greet, to apologise or to start again.
 Design and thresholds: Trunkline's own measurements of November 2026, 5-gram containment > 0.6.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,6 +39,38 @@ GO_ON = {
 """The turn that asks for the rest, in the language of the call."""
 
 
+IN_LIST = {
+    "en": ("first(ly)?|second(ly)?|third(ly)?|next", "You were going through a list: go on with "
+           "its next item."),
+    "de": ("erstens|zweitens|drittens|zuerst|als nächstes", "Du warst in einer Aufzählung: Fahre "
+           "mit dem nächsten Punkt fort."),
+    "fr": ("premièrement|deuxièmement|troisièmement|d'abord|ensuite", "Vous étiez dans une "
+           "énumération : continuez par le point suivant."),
+    "es": ("primero|segundo|tercero|en primer lugar|luego", "Estaba en una enumeración: continúe "
+           "con el punto siguiente."),
+    "it": ("primo|secondo|terzo|innanzitutto|poi", "Eri in un elenco: continua con il punto "
+           "successivo."),
+    "nl": ("ten eerste|ten tweede|ten derde|eerst|daarna", "Je was bezig met een opsomming: ga "
+           "verder met het volgende punt."),
+    "pt": ("primeiro|segundo|terceiro|em primeiro lugar|depois", "Estava numa enumeração: "
+           "continue com o ponto seguinte."),
+}  # fmt: skip
+"""How a sentence begins that is an item of a list, and what is then asked for."""
+_NUMBERED = r"\d{1,2}[.)]"
+
+
+def in_list(committed: str, language: str) -> str:
+    """What to ask for in *language* if *committed* breaks off after an item of a list, else ""."""
+    known = IN_LIST.get(language.partition("-")[0].lower())
+    if known is None:
+        return ""
+    words, note = known
+    item = re.compile(
+        rf"(?:^|[.!?:;\n])\s*(?:{words}|{_NUMBERED})[\s,:][^.!?\n]*[.!?;,]?\s*$", re.I
+    )
+    return note if item.search(committed) else ""
+
+
 def continuation(
     prompt: Prompt,
     committed: str,
@@ -60,7 +93,53 @@ def continuation(
             f"known: {', '.join(sorted(GO_ON))}. Use an endpoint with continuation: prefix, "
             "or add the text to trunkline.core.splice.GO_ON"
         )
-    return replace(prompt, messages=(*prompt.messages, said, Message("user", note)))
+    ask = f"{note} {in_list(committed, language)}".strip()
+    return replace(prompt, messages=(*prompt.messages, said, Message("user", ask)))
+
+
+OPENERS = {
+    "en": "sure( thing)?|certainly|of course|absolutely|okay|ok|alright|all right|great|"
+    "hello|hi|hi there|good (morning|afternoon|evening)|(i'm |i am )?(so |very )?sorry( again)?"
+    "( about that| for (that|the interruption|the delay|the confusion))?|"
+    "(my )?apologies( for (that|the interruption|the delay))?|"
+    "i apologi[sz]e( for (that|the interruption|the delay|the confusion))?|"
+    "as i (was saying|said|mentioned|was explaining)|(let me|to|i'll) continue|continuing|"
+    "(so,? )?where (was i|were we)|picking up where (i|we) left off|going on",
+    "de": "klar|gerne?|natürlich|selbstverständlich|sicher|okay|ok|hallo|guten (tag|morgen|"
+    "abend)|(es tut mir|tut mir) (sehr )?leid( für die unterbrechung)?|entschuldigung|"
+    "entschuldigen sie( bitte)?( die unterbrechung)?|verzeihung|wie (schon )?(gesagt|erwähnt)|"
+    "wie ich (gerade |schon )?sagte|ich fahre fort|um fortzufahren|weiter geht's|wo war ich",
+    "fr": "bien sûr|d'accord|certainement|absolument|très bien|bonjour|bonsoir|"
+    "(je suis )?(vraiment )?désolée?( pour (cela|l'interruption))?|pardon|excusez-moi|"
+    "toutes mes excuses|(veuillez m'excuser|je m'excuse)( pour l'interruption)?|"
+    "comme je (le |vous le )?disais|je (continue|poursuis|reprends)|pour continuer|où en étais-je",
+    "es": "claro|claro que sí|por supuesto|desde luego|de acuerdo|vale|muy bien|hola|"
+    "buenos días|buenas (tardes|noches)|perdón|perdone|disculpe|lo siento|"
+    "(perdone|disculpe|lo siento|perdón) (por )?la interrupción|como (le )?(decía|dije|comentaba)|"
+    "continúo|para continuar|sigo|por dónde iba",
+    "it": "certo|certamente|naturalmente|va bene|d'accordo|bene|salve|ciao|buongiorno|buonasera|"
+    "(mi )?scusi|mi dispiace|scusate|(mi )?(scusi|dispiace) (per )?l'interruzione|"
+    "come (stavo dicendo|dicevo|ho detto)|continuo|per continuare|dov'ero rimasto",
+    "nl": "natuurlijk|zeker|uiteraard|prima|oké|ok|hallo|goede(morgen|middag|navond)|"
+    "sorry|excuses|het spijt me|(sorry|excuses) voor (de onderbreking|het ongemak)|"
+    "zoals ik (al )?(zei|vertelde)|ik ga verder|om verder te gaan|waar was ik",
+    "pt": "claro|com certeza|certamente|é claro|está bem|tudo bem|olá|oi|bom dia|boa (tarde|"
+    "noite)|desculpe|perdão|peço desculpa|lamento|(desculpe|peço desculpa|lamento) (pela|a) "
+    "interrupção|como (eu )?(estava (dizendo|a dizer)|dizia|disse)|continuando|para continuar|"
+    "onde (eu )?estava",
+}
+"""What models say first when they are asked to go on. No yes and no no: they may be the answer."""
+
+
+@functools.cache
+def opener(language: str) -> re.Pattern[str] | None:
+    """Matches openers, one or more, at the start of a sentence; None: none are known."""
+    known = OPENERS.get(language.partition("-")[0].lower())
+    if known is None:
+        return None
+    # A sign must follow: "Sure, we open" has an opener, "Sure signs are" and "Right now" have none.
+    sign = r"\s*(?:[,.!?:;…]+|\s[-–—])\s*"
+    return re.compile(rf"^(?:(?:{known})(?:{sign}|\s*$))+", re.IGNORECASE)
 
 
 def words_of(text: str) -> list[str]:
@@ -69,16 +148,17 @@ def words_of(text: str) -> list[str]:
 
 
 class RepeatGate:
-    """Says of each sentence of a rescuer whether the caller has heard it before."""
+    """Says of each sentence of a rescuer what of it the caller has not heard before."""
 
-    __slots__ = ("_grams", "_sentences")
+    __slots__ = ("_grams", "_opener", "_sentences")
 
-    def __init__(self, sentences: Sequence[str]) -> None:
-        """*sentences*: what is committed so far."""
+    def __init__(self, sentences: Sequence[str], language: str = "en") -> None:
+        """*sentences*: what is committed so far; *language*: the call's."""
         said = [words_of(sentence) for sentence in sentences]
         self._sentences = {tuple(words) for words in said}
         everything = [word for words in said for word in words]
         self._grams = set(_grams(everything))
+        self._opener = opener(language) if said else None
 
     def repeats(self, sentence: str) -> bool:
         """Whether *sentence* is, in substance, part of what is committed.
@@ -90,6 +170,19 @@ class RepeatGate:
         if not grams:
             return tuple(words) in self._sentences
         return sum(gram in self._grams for gram in grams) / len(grams) > CONTAINED
+
+    def new_in(self, sentence: str) -> str:
+        """*sentence* without the greeting or apology of who takes over; "" if nothing is new.
+
+        Once something was new, the rescuer speaks as itself: only repetitions are dropped.
+        """
+        if self._opener is not None:
+            rest = self._opener.sub("", sentence, count=1).strip()
+            sentence = rest[:1].upper() + rest[1:] if rest != sentence else sentence
+        if not words_of(sentence) or self.repeats(sentence):
+            return ""
+        self._opener = None
+        return sentence
 
 
 def _grams(words: Sequence[str]) -> list[tuple[str, ...]]:

@@ -12,18 +12,19 @@ its TLS handshake, serve the next turn.
 Silence is not judged here: there is no total and no read timeout, the attempts machine owns those.
 Only the connect deadline and `Context.deadline` end a wait.
 
-Warts, admitted. A pooled connection that the server closes just as we write to it looks like a cut
-before the first byte; POSTs are not repeated here, because repeats belong to one budget above.
+A pooled connection that the server closes just as we write to it dies before the first byte of an
+answer. That POST is sent once more at once: nothing was generated that anybody would pay for. All
+other repeats belong to the one budget above.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Generic, TypeVar
 
 import aiohttp
 
-from trunkline.contracts import Codec, Context, Decoder
+from trunkline.contracts import Codec, Context, Decoder, Request
 from trunkline.errors import EndpointError, Fault
 from trunkline.net.gate import Gate
 from trunkline.net.remote import Remote, Watch, client_session, lowered, refusal_body
@@ -46,7 +47,7 @@ class SseStage(Generic[In, Out]):
 
     ============================================== =====================================
     connection refused, DNS, TLS, connect deadline `UNREACHABLE`
-    status other than 200                          whatever the codec's `refusal` says
+    status other than 200                          whatever the codec's `refusal` says, if no answer
     `Context.deadline` passed                      `SILENT`, or `STALLED` after output
     connection lost, broken body                   `CUT`
     not HTTP, not an event stream, endless event   `MALFORMED`
@@ -68,7 +69,6 @@ class SseStage(Generic[In, Out]):
         self._session = session
         self._remote = Remote(
             endpoint,
-            codec.refusal,
             base_url=base_url,
             key=key,
             gate=gate,
@@ -94,7 +94,32 @@ class SseStage(Generic[In, Out]):
         }
         if remote.key:
             headers.update(self._codec.credentials(remote.key))
-        response = await remote.wait(
+        try:
+            response = await self._post(request, headers, watch)
+        except EndpointError as error:
+            if error.fault is not Fault.CUT or not watch.reused:
+                raise
+            # The server had closed the pooled connection: no byte of an answer was lost.
+            response = await self._post(request, headers, watch)
+        try:
+            answer = await self._check(response)
+            if answer is not None:
+                yield _given(answer)
+                return
+            decoder = self._codec.decoder()
+            async with aclosing(self._outputs(response, decoder, watch)) as outputs:
+                yield outputs
+            if _may_end(decoder):
+                await _drain(response)
+        finally:
+            _abort(response)
+
+    async def _post(
+        self, request: Request, headers: Mapping[str, str], watch: Watch
+    ) -> aiohttp.ClientResponse:
+        """Send *request*; the response when its status is there."""
+        remote, watch.reused = self._remote, False
+        return await remote.wait(
             self._session.post(
                 remote.url(request.path),
                 data=request.body,
@@ -104,18 +129,10 @@ class SseStage(Generic[In, Out]):
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=remote.connect_s, sock_connect=remote.connect_s
                 ),
+                trace_request_ctx=watch,
             ),
             watch,
         )
-        try:
-            await self._check(response)
-            decoder = self._codec.decoder()
-            async with aclosing(self._outputs(response, decoder, watch)) as outputs:
-                yield outputs
-            if _may_end(decoder):
-                await _drain(response)
-        finally:
-            _abort(response)
 
     async def _outputs(
         self, response: aiohttp.ClientResponse, decoder: Decoder[Out], watch: Watch
@@ -132,11 +149,14 @@ class SseStage(Generic[In, Out]):
         except EndpointError as error:
             raise self._remote.redacted(error) from None
 
-    async def _check(self, response: aiohttp.ClientResponse) -> None:
-        """Raise unless *response* is an event stream."""
+    async def _check(self, response: aiohttp.ClientResponse) -> Sequence[Out] | None:
+        """The whole answer if its status has it, None for an event stream; else raise."""
         if response.status != 200:
             body = await refusal_body(response)
-            raise self._remote.refused(response.status, lowered(response), body)
+            meant = self._codec.refusal(response.status, lowered(response), body)
+            if not isinstance(meant, Exception):
+                return meant
+            raise self._remote.redacted(meant) if isinstance(meant, EndpointError) else meant
         # Some servers name no type at all; a page of HTML or a JSON object names its own.
         if "Content-Type" in response.headers and response.content_type != "text/event-stream":
             raise EndpointError(
@@ -145,6 +165,7 @@ class SseStage(Generic[In, Out]):
                 f"answered with {response.content_type!r} instead of an event stream: "
                 f"is {self._remote.base} the API's base URL?",
             )
+        return None
 
 
 def _may_end(decoder: Decoder[Out]) -> bool:
@@ -153,6 +174,12 @@ def _may_end(decoder: Decoder[Out]) -> bool:
     except EndpointError:
         return False
     return True
+
+
+async def _given(outputs: Sequence[Out]) -> AsyncIterator[Out]:
+    """An answer that is there already."""
+    for output in outputs:
+        yield output
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -12,6 +12,7 @@ the session sees to both.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TypeVar
 
 import aiohttp
@@ -56,7 +57,20 @@ def client_session() -> aiohttp.ClientSession:
         trust_env=False,
         read_bufsize=_READ_BUFFER_BYTES,
         middlewares=(_upgraded,),
+        trace_configs=[_reuse_told()],
     )
+
+
+def _reuse_told() -> aiohttp.TraceConfig:
+    """Tells the `Watch` of a request that its connection came from the pool."""
+
+    async def reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        if isinstance(watch := context.trace_request_ctx, Watch):
+            watch.reused = True
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(reused)
+    return tracing
 
 
 async def _upgraded(
@@ -95,18 +109,20 @@ class Watch:
     began: float
     deadline: float | None
     spoke: bool = False
+    reused: bool = False  # the connection came from the pool
 
 
 class Remote:
     """*endpoint* at *base_url*, with *key* (None: it needs none); *connect_s* bounds connecting.
 
-    `InputError` if the address or the key could not work. *refusal*: the codec's.
+    `InputError` if the address or the key could not work. *refusal*: what a refused WebSocket
+    handshake means (None: there are none).
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
-        refusal: Refusal,
+        refusal: Refusal | None = None,
         *,
         base_url: str,
         key: str | None,
@@ -156,8 +172,9 @@ class Remote:
             detail = f"no connection to {self.destination}"
             return EndpointError(name, Fault.UNREACHABLE, detail, deadline_s=self.connect_s)
         match exc:
-            case _Refused():
-                return self.refused(exc.status, exc.headers, exc.body)
+            case _Refused() if self._refusal is not None:
+                error = self._refusal(exc.status, exc.headers, exc.body)
+                return self.redacted(error) if isinstance(error, EndpointError) else error
             case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
                 fault, detail = Fault.UNREACHABLE, f"{type(exc).__name__}: {exc}"
             case aiohttp.WSServerHandshakeError():
@@ -167,11 +184,6 @@ class Remote:
             case _:
                 fault, detail = Fault.CUT, f"{type(exc).__name__}: {exc}"
         return self.redacted(EndpointError(name, fault, detail))
-
-    def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> Exception:
-        """What the codec makes of an HTTP *status* that is not the one hoped for."""
-        error = self._refusal(status, headers, body)
-        return self.redacted(error) if isinstance(error, EndpointError) else error
 
     def redacted(self, error: EndpointError) -> EndpointError:
         """*error* without the key: providers quote it in "incorrect API key", proxies echo it."""

@@ -150,8 +150,24 @@ KINDS: Final[Mapping[str, Kind]] = {
         },
     ),
     "attempt.suspected": Kind(
-        "it fell silent and another was launched beside it",
+        "it fell silent, or it is slower than it is spoken, and another was launched beside it",
         {"endpoint": str, "fault": str, "silent_s": _NUMBER, "queued_s": _NUMBER},
+        {"chars_per_s": _NUMBER | None},
+    ),
+    "step.planned": Kind(
+        "which endpoints a model step tries in which order, and by which delays (`core.routing`)",
+        {"candidates": list, "hedge_after_s": _NUMBER, "recovery_q95_s": _NUMBER},
+        {"gap_floor_s": _NUMBER, "gap_floor_empty_s": _NUMBER, "late_s": _NUMBER},
+    ),
+    "filler.said": Kind(
+        "an answer was long in coming; the line is no part of it, nor of the heard text",
+        {"text": str, "endpoint": str, "waited_s": _NUMBER},
+    ),
+    "endpoint.state": Kind(
+        "who may be sent to an endpoint changed, for all calls of the worker: open (probes only), "
+        "half_open, misconfigured (nobody, until a person has mended it: page)",
+        {"endpoint": str, "state": str},
+        {"why": str, "page": bool},
     ),
     "phrase.lost": Kind("no synthesiser of the route could say it", {"index": int, "text": str}),
     "failover": Kind(

@@ -5,7 +5,7 @@
 that ends early gives what it holds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -72,8 +72,20 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Characters `start:end` of an entry's text were written by *endpoint* ("": a fixed line)."""
+
+    start: int
+    end: int
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """What one side said. *text*: for the agent what was heard; samples of the call's audio."""
+    """What one side said. *text*: for the agent what was heard; samples of the call's audio.
+
+    *spans*: who wrote what of the agent's text, in its order.
+    """
 
     speaker: Literal["caller", "agent"]
     turn: int
@@ -84,6 +96,7 @@ class Entry:
     generated: str = ""
     spoken: str = ""
     interrupted: bool = False
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +119,35 @@ class _Reply:
     end: Sample | None = None
     audible: bool = False
     heard: str = ""
-    phrases: dict[int, str] = field(default_factory=dict)
+    phrases: dict[int, tuple[str, str]] = field(default_factory=dict)  # text, endpoint
     endpoints: dict[str, None] = field(default_factory=dict)
 
     def entry(self, ended: Event | None) -> Entry:
-        spoken = " ".join(text for _, text in sorted(self.phrases.items()))
+        phrases = [phrase for _, phrase in sorted(self.phrases.items())]
+        spoken = " ".join(text for text, _ in phrases)
+        heard = self.heard if ended is None else get(ended, "heard", str)
         return Entry(
             "agent",
             self.turn,
-            self.heard if ended is None else get(ended, "heard", str),
+            heard,
             self.start,
             self.end,
             tuple(self.endpoints),
             "" if ended is None else get(ended, "generated", str),
             spoken if ended is None else get(ended, "spoken", str),
             ended is None or get(ended, "interrupted", bool),
+            tuple(_spans(phrases, len(heard))),
         )
+
+
+def _spans(phrases: Iterable[tuple[str, str]], heard_chars: int) -> Iterator[Span]:
+    """What was heard is the beginning of what was spoken: phrases, with a space between."""
+    start = 0
+    for text, endpoint in phrases:
+        end = min(start + len(text), heard_chars)
+        if end > start:
+            yield Span(start, end, endpoint)
+        start += len(text) + 1
 
 
 class _Scribe:
@@ -184,8 +210,9 @@ class _Scribe:
     def _reply_event(reply: _Reply, event: Event) -> None:
         match event.type:
             case "phrase.spoken":
-                reply.phrases[get(event, "index", int)] = get(event, "text", str)
-                if endpoint := get_or(event, "endpoint", str, ""):
+                endpoint = get_or(event, "endpoint", str, "")
+                reply.phrases[get(event, "index", int)] = get(event, "text", str), endpoint
+                if endpoint:
                     reply.endpoints[endpoint] = None
             case "playout.queued" if not reply.audible:
                 # The reply was decided before; this is when the caller began to hear it.

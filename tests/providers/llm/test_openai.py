@@ -337,6 +337,7 @@ def test_prompts_that_contradict_themselves(prompt: Prompt) -> None:
 def test_refusals(status: int, said: bytes, fault: Fault) -> None:
     """A status is a Fault whose detail quotes the provider."""
     error = OpenAIChat(TURN).refusal(status, {"Retry-After": "3"}, said)
+    assert isinstance(error, EndpointError)
     assert error.fault is fault
     assert error.retry_after_s == 3
     assert f"HTTP {status}" in error.detail
@@ -346,4 +347,18 @@ def test_refusals(status: int, said: bytes, fault: Fault) -> None:
 
 def test_a_long_refusal_is_cut() -> None:
     """A page of HTML does not fill the journal."""
-    assert len(OpenAIChat(TURN).refusal(500, {}, b"x" * 100_000).detail) <= 300
+    error = OpenAIChat(TURN).refusal(500, {}, b"x" * 100_000)
+    assert isinstance(error, EndpointError)
+    assert len(error.detail) <= 300
+
+
+def test_a_prompt_that_a_content_filter_refuses_has_its_answer() -> None:
+    """Azure filters before it answers, by status: no other endpoint is asked to say it."""
+    said = (
+        b'{"error":{"message":"The response was filtered","type":null,"param":"prompt",'
+        b'"code":"content_filter","status":400,"innererror":{"code":'
+        b'"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true}}}}}'
+    )
+    assert OpenAIChat(TURN).refusal(400, {}, said) == (Finish("content_filter"),)
+    other = OpenAIChat(TURN).refusal(500, {}, said)
+    assert isinstance(other, EndpointError)

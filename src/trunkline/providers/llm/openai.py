@@ -7,7 +7,7 @@ Sources, read November 2026, not verified against live services: the `openai` Py
 (`entrypoints/openai`, the `protocol.py` of each), OpenRouter's page on errors inside a stream.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -21,7 +21,7 @@ from trunkline.providers.llm.openai_stream import (
     WireError,
     wire_error,
 )
-from trunkline.types import Delta, Endpoint, Message, Prompt
+from trunkline.types import Delta, Endpoint, Finish, Message, Prompt
 
 
 class _ErrorBody(msgspec.Struct):
@@ -106,10 +106,13 @@ class OpenAIChat:
         """A fresh decoder for one response."""
         return ChatDecoder(self._endpoint.name)
 
-    def refusal(self, status: int, headers: Mapping[str, str], body: bytes, /) -> EndpointError:
+    def refusal(
+        self, status: int, headers: Mapping[str, str], body: bytes, /
+    ) -> EndpointError | Sequence[Delta]:
         """What *status* means: 429 `THROTTLED`, 5xx and 408 `UNAVAILABLE`, other 4xx `REFUSED`.
 
-        A 429 for an exhausted account is `REFUSED`: waiting does not mend it, a person must.
+        A 429 for an exhausted account is `REFUSED`: waiting does not mend it, a person must. A 400
+        whose code is `content_filter` is an answer (Azure filters the prompt before it begins).
         """
         try:
             parsed = msgspec.json.decode(body, type=_ErrorBody)
@@ -120,6 +123,8 @@ class OpenAIChat:
                 wire_error(parsed.error) if parsed.error is not None else WireError(parsed.message)
             )
             said, code = error.message or "", error.code or error.type
+        if status == 400 and code == "content_filter":
+            return (Finish("content_filter"),)
         if status == 429:
             fault = Fault.REFUSED if code == "insufficient_quota" else Fault.THROTTLED
         elif status >= 500 or status == 408:

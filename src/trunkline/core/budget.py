@@ -1,0 +1,119 @@
+"""What hedges and rescues may cost, and their price: one bucket a worker.
+
+Every primary request earns a fraction of an extra one; every hedge and every rescue takes a whole
+one. Hedges may not take the last quarter: it is kept for rescues, which save a whole silence where
+a hedge saves the end of one. A call may always buy one rescue, whatever the bucket says. A failover
+after an error is no extra request (the first one is over) and is free.
+
+The price lambda is what an extra request must save, in seconds of silence, to be worth asking for.
+It rises while more is spent than is earned and falls while less is, so that in an incident hedging
+thins out and routing has to move the load: retries do not feed the overload that causes them.
+
+    lambda <- lambda * exp(eta * (spent / beta - 1)),  within [0.05, 2] s
+
+after every `PRICED_EVERY` primaries. Constants: simulation of 100,000 calls, November 2026 (below
+4.5 % rescues starve hedges, above it little is bought).
+"""
+
+import math
+from dataclasses import dataclass
+
+PRICED_EVERY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPolicy:
+    """*beta*: extra requests earned by a primary; *burst*: the most that can be saved up.
+
+    *reserved*: the share of the bucket that hedges may not take. *price_s* and its bounds: seconds
+    of silence for an extra request; *eta*: how fast it moves.
+    """
+
+    beta: float = 0.045
+    burst: float = 20.0
+    reserved: float = 0.25
+    price_s: float = 0.15
+    price_min_s: float = 0.05
+    price_max_s: float = 2.0
+    eta: float = 0.1
+
+
+class Budget:
+    """The bucket of one worker; it starts half full. The counters are for the operator."""
+
+    __slots__ = (
+        "_earned",
+        "_level",
+        "_spent",
+        "hedges",
+        "policy",
+        "price_s",
+        "primaries",
+        "rescues",
+    )
+
+    def __init__(self, policy: BudgetPolicy) -> None:
+        self.policy = policy
+        self.price_s = policy.price_s
+        self.primaries = self.hedges = self.rescues = 0
+        self._level = policy.burst / 2
+        self._earned = self._spent = 0
+
+    @property
+    def level(self) -> float:
+        """Extra requests that may be bought now."""
+        return self._level
+
+    def earn(self) -> None:
+        """A primary request is sent."""
+        self.primaries += 1
+        self._level = min(self.policy.burst, self._level + self.policy.beta)
+        self._earned += 1
+        if self._earned == PRICED_EVERY:
+            excess = self._spent / (self.policy.beta * self._earned) - 1
+            price = self.price_s * math.exp(self.policy.eta * excess)
+            self.price_s = min(max(price, self.policy.price_min_s), self.policy.price_max_s)
+            self._earned = self._spent = 0
+
+    def hedge(self) -> bool:
+        """Buy a hedge, if there is enough beyond what is kept for rescues."""
+        if self._level - 1 < self.policy.reserved * self.policy.burst:
+            return False
+        self.hedges += 1
+        self._take()
+        return True
+
+    def rescue(self, *, owed: bool) -> bool:
+        """Buy a rescue; *owed*: whatever the bucket says."""
+        if self._level < 1 and not owed:
+            return False
+        self.rescues += 1
+        self._take()
+        return True
+
+    def _take(self) -> None:
+        self._spent += 1
+        self._level = max(0.0, self._level - 1)
+
+
+class Purse:
+    """What one call may buy from the bucket of its worker."""
+
+    __slots__ = ("_budget", "_owed")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget, self._owed = budget, True
+
+    def primary(self) -> None:
+        """A step begins."""
+        self._budget.earn()
+
+    def hedge(self) -> bool:
+        """Ask a second endpoint because the first is late."""
+        return self._budget.hedge()
+
+    def rescue(self) -> bool:
+        """Ask another because the caller will hear silence; a call's first is never denied."""
+        bought = self._budget.rescue(owed=self._owed)
+        self._owed = self._owed and not bought
+        return bought
