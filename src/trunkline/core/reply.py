@@ -51,7 +51,7 @@ class Reply:
         """All that was heard of it, *heard* being what was said of it since it began."""
         return f"{self.heard_before} {heard[len(self.preface) :].strip()}".strip()
 
-    def yields_to(self, text: str, language: str) -> bool:
+    def yields_to(self, text: str, language: str, doubtful: bool) -> bool:
         """Whether *text*, said while the reply is held, is more than a sound along with it."""
         if self.hold is None:
             return False
@@ -59,4 +59,5 @@ class Reply:
             return words_of(text) != words_of(self.guess)
         if not self.hold.heard or self.hold.asked:
             return bool(text)
-        return bool(text) and not (is_backchannel(text, language) or is_fragment(text, language))
+        along = doubtful or is_backchannel(text, language) or is_fragment(text, language)
+        return bool(text) and not along

@@ -119,6 +119,10 @@ class Turns:
         """Whether an utterance is open."""
         return self._speaking
 
+    def would_count(self, window: Window) -> bool:
+        """Whether *window* speaks for an onset: whoever doubts it has to look now."""
+        return not self._speaking and window.probability >= self._policy.onset_probability
+
     def deadline(self) -> Mono | None:
         """Never: silence arrives as windows."""
         return None
