@@ -22,7 +22,7 @@ from trunkline.core.attempt_words import AttemptPolicy, Settle
 from trunkline.core.backchannels import agreed
 from trunkline.core.call import Call
 from trunkline.core.call_words import CallPolicy
-from trunkline.core.endpointing import is_open
+from trunkline.core.endpointing import ending
 from trunkline.core.playout import Playout, PlayoutPolicy
 from trunkline.core.resumption import with_greeting
 from trunkline.core.turns import (
@@ -340,7 +340,7 @@ class CallSession:
             before = text
             if not utterance.closed:
                 self._so_far = text
-                hint = Hint(is_open(text, self._persona.language, asked))
+                hint = Hint(ending(text, self._persona.language, asked))
                 self._turns.feed(hint, self._desk.now())
 
         final = await listen(self._desk, utterance, self._said_in(utterance), interim)
