@@ -171,11 +171,10 @@ def ending(text: str, language: str, asked: str = "") -> Ending:
     return Ending.OVER if answers or _is_question(words, known) else Ending.UNSURE
 
 
-def is_fragment(text: str, language: str) -> bool:
-    """Whether *text* has only words that want another one: a murmur such as "i the"."""
+def without_fragments(text: str, language: str) -> str:
+    """*text* without the words that want another one: of a murmur, "i the", nothing is left."""
     ends = _OPEN_ENDS.get(primary(language), frozenset())
-    words = words_of(text)
-    return bool(words) and all((word,) in ends for word in words)
+    return " ".join(word for word in words_of(text) if (word,) not in ends)
 
 
 def _digits(words: tuple[str, ...], language: str) -> int:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from trunkline.core.backchannels import is_backchannel, words_of
+from trunkline.core.backchannels import is_backchannel, takes_word, words_of
 from trunkline.core.call_words import StepSettled
-from trunkline.core.endpointing import is_fragment
+from trunkline.core.endpointing import without_fragments
 from trunkline.types import Message, ToolCall
 
 GOODBYE = "the agent said goodbye"
@@ -59,5 +59,7 @@ class Reply:
             return words_of(text) != words_of(self.guess)
         if not self.hold.heard or self.hold.asked:
             return bool(text)
-        along = doubtful or is_backchannel(text, language) or is_fragment(text, language)
-        return bool(text) and not along
+        if doubtful and not takes_word(text, language):
+            return False
+        said = without_fragments(text, language)
+        return bool(said) and not any(is_backchannel(it, language) for it in (text, said))

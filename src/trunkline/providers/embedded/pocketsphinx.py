@@ -31,7 +31,8 @@ UTTERANCE_S_MAX = 60
 """Audio of one utterance; the ear ends one at half of it."""
 DOUBTFUL_S_MAX = 0.6
 """Longer words are believed: the posterior of a long text is small even where it is right."""
-_POSTERIOR_MIN = 0.05  # of short words that were right, on four voices, at least 0.07
+_POSTERIOR_MIN = 0.05
+"""Of two or three short words. One word fits almost any short sound, and then sure of itself."""
 _CHILD = "trunkline.providers.embedded.pocketsphinx_child"
 
 
@@ -142,8 +143,8 @@ class _Anchors:
         )
         spoken = sum(word.end - word.start for word in words)
         short = 0 < spoken <= DOUBTFUL_S_MAX * SAMPLE_RATE
-        doubtful = final and short and result["posterior"] < _POSTERIOR_MIN
-        return Transcript(result["text"], final, words, doubtful)
+        unlikely = len(words) == 1 or result["posterior"] < _POSTERIOR_MIN
+        return Transcript(result["text"], final, words, final and short and unlikely)
 
     def _of_call(self, sample: int) -> int:
         heard, at = next(
