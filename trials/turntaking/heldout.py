@@ -250,6 +250,13 @@ def render(folder: Path) -> list[dict[str, object]]:
         for make in makers:
             for _ in range(24 // len(makers)):
                 clips.add(kind, make(clips.rng))
+    _words(clips)
+    _sentences(clips)
+    clips.close()
+    return clips.told
+
+
+def _words(clips: Clips) -> None:
     for number, (text, phones, espeak) in enumerate(BACKCHANNELS):
         for voice in voices_of(number):
             audio = peak(voice(text, phones, espeak), SPEECH_PEAK * 0.7)
@@ -260,6 +267,9 @@ def render(folder: Path) -> list[dict[str, object]]:
     for number, text in enumerate(AGENT):
         for voice in voices_of(number):
             clips.add("agent", voice(text), voice=voice.__name__, text=text)
+
+
+def _sentences(clips: Clips) -> None:
     for number, (asked, text) in enumerate(PAUSED):
         for voice in voices_of(number):
             audio, pause_s = with_pause(*(voice(part) for part in text.split("|")))
@@ -268,8 +278,6 @@ def render(folder: Path) -> list[dict[str, object]]:
     for number, (asked, text) in enumerate(COMPLETE):
         for voice in voices_of(number):
             clips.add("normal", voice(text), voice=voice.__name__, text=text, asked=asked)
-    clips.close()
-    return clips.told
 
 
 if __name__ == "__main__":

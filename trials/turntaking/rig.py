@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.session import Policies
@@ -128,6 +129,7 @@ class ClipTts(SimTts):
         self._said = {clip["text"]: wav.read(clip["path"]) for clip in said}
         self.text = " ".join(self._said)
 
+    @override
     def speech(self, phrase: Phrase) -> Speech:
         """The clip of *phrase*, or a hum."""
         audio = self._said.get(phrase.text)
@@ -164,6 +166,7 @@ class EchoLine(SimLine):
         self._loop = loop
         self._rng = np.random.default_rng(3)
 
+    @override
     def _take(self, acts: Sequence[Act]) -> None:
         super()._take([self._with_echo(a) if isinstance(a, SendAudio) else a for a in acts])
 

@@ -164,7 +164,7 @@ class TurnConfig(Model):
     )
     hangover_open_s: Annotated[float, Field(ge=0.1, le=5)] | None = Field(
         default=None,
-        description="seconds of silence, from hangover_unsure_s to 5, that end a turn in mid-sentence",
+        description="seconds of silence, hangover_unsure_s to 5, that end a turn in mid-sentence",
     )
     utterance_max_s: Annotated[float, Field(ge=1, le=30)] | None = Field(
         default=None, description="seconds, 1 to 30, after which an utterance is taken as complete"

@@ -28,8 +28,9 @@ _TABLE = {
     " claro, ya, ya veo, entiendo, de acuerdo, correcto, perfecto",
 }
 _TAKES = {  # the word: one of these is enough, however doubtful
-    "en": "stop wait no not hold hang sorry pardon excuse what when where who why how hello hey help"
-    " but actually please moment second question again repeat never wrong thanks thank bye goodbye",
+    "en": "stop wait no not hold hang sorry pardon excuse what when where who why how hello hey"
+    " help but actually please moment second question again repeat never wrong thanks thank bye"
+    " goodbye",
     "de": "stopp stop halt warten warte moment nein nicht entschuldigung verzeihung was wann wo wer"
     " warum wie hallo hilfe aber bitte frage nochmal wiederholen falsch danke tschüss",
     "fr": "stop arrêtez attendez attends moment non pas pardon excusez quoi quand où qui pourquoi"

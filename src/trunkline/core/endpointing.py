@@ -19,11 +19,9 @@ median between turns, yet pauses inside turns are as long as 0.6 s and more (M. 
 """
 
 import re
-
 from enum import Enum
 
 from trunkline.core.backchannels import is_backchannel, primary, words_of
-
 
 
 class Ending(Enum):
@@ -34,8 +32,9 @@ class Ending(Enum):
     OPEN = "open"
 
 
-DIGITS_MIN = 7
-"""A telephone number without its area code. A shorter code waits the longer pause in vain."""
+DIGITS_MIN, DIGITS_ALL = 7, 10
+"""A telephone number without its area code, and with it: the first may be the second's beginning.
+A shorter code waits the longer pause in vain."""
 
 _OPEN = {
     "en": "a, an, the, of, to, for, with, at, from, by, between, until, till, into, than, near, in,"
@@ -102,11 +101,15 @@ _VERBS = {  # that make a question of a question word, and never end one
     "es": "es son está están hay puedo puede tengo tiene cuesta cuestan debo",
 }
 _WANT_MORE = {  # other last words that no question ends in
-    "en": "i you we he she they it there your their much many long often time kind day number"
+    "en": "i you we he she they it your their much many long often time kind day number"
     " opening office business dental",
     "de": "ich sie wir er man es viel lange uhr",
     "fr": "je vous nous il elle on ce temps heure",
     "es": "yo usted ustedes se tiempo hora",
+}
+_WHOLE = {  # a question for a yes or no, with its object; days often follow "do you have"
+    "en": r"\bdo(?:es)? (?:you|they|he|she|it|the \w+) (?!have )\w+ (?:\w+ )*"
+    r"(?!(?:any|some)\w*$|your$|it$|much$|many$|long$|often$)\w+$"
 }
 _WANT_OBJECT = {  # unless the question asks for it
     "en": "get make book change cancel move reschedule schedule see have take pay speak talk need"
@@ -165,10 +168,11 @@ def ending(text: str, language: str, asked: str = "") -> Ending:
     digits = _digits(words, known) if re.search(_ASKS_DIGITS[known], asked.lower()) else 0
     if 0 < digits < DIGITS_MIN or (ends & _OPEN_ENDS[known] and not ends & _CLOSED_ENDS[known]):
         return Ending.OPEN
-    if digits or (len(words) > 1 and ends & _OVER_ENDS[known]):
+    if digits >= DIGITS_ALL or (len(words) > 1 and ends & _OVER_ENDS[known]):
         return Ending.OVER
-    answers = _answers(" ".join(words), known, asked)
-    return Ending.OVER if answers or _is_question(words, known) else Ending.UNSURE
+    said = " ".join(words)
+    asks = _is_question(words, known) or re.search(_WHOLE.get(known, "$^"), said) is not None
+    return Ending.OVER if asks or _answers(said, known, asked) else Ending.UNSURE
 
 
 def without_fragments(text: str, language: str) -> str:

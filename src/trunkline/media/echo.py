@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trunkline.media.g711 import mulaw_decode
-from trunkline.types import SAMPLE_RATE, Sample
+from trunkline.types import Sample
 
 TAPS: Final = 128
 """16 ms: the dispersion of a hybrid, and the error of the delay on both sides."""
