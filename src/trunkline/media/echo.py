@@ -41,7 +41,8 @@ LEFT_DB: Final = -6.0
 """What echo may leave of a window once it is subtracted."""
 _SPAN_MIN: Final = 512
 _LEAD: Final = 24  # taps before the peak: the delay's error, and filters whose peak is not first
-_TAIL_DB: Final = -12.0  # of the last 0.4 s: the voice activity ends later than a voice
+_SHARE: Final = 10 ** (LEFT_DB / 10)
+_TAIL: Final = 10 ** (-12 / 10)  # of the last 0.4 s: the voice activity ends later than a voice
 _FLOOR: Final = (32_768 * 10 ** (-55 / 20)) ** 2  # power of a line that is silent
 _WHITE: Final = 1e-3  # white noise that is added to the normal equations, of the power
 _SILENCE: Final = b"\xff"
@@ -90,26 +91,26 @@ class Echo:
 
     def explains(self, heard: bytes, end: Sample, window: int) -> bool:
         """Whether the last *window* samples of *heard*, mu-law up to sample *end*, are echo."""
+        last = mulaw_decode(heard[-window:]).astype(np.float64)
+        left = np.inf if self.path is None else self._left(self.path, last, end)
+        if left < _SHARE * _power(last):
+            return True  # nearly always, once the path is known
         line = mulaw_decode(heard[-SPAN:]).astype(np.float64)
         if len(line) < _SPAN_MIN:
             return False
-        may_be_left = self._may_be_left(line, window)
-        if self.path is not None and self._left(self.path, line, end, window) < may_be_left:
+        may_be_left = max(_SHARE * _power(last), _TAIL * _power(line), _FLOOR)
+        if left < may_be_left:
             return True
         path = self._find(line, end)
-        if path is None or self._left(path, line, end, window) >= may_be_left:
+        if path is None or self._left(path, last, end) >= may_be_left:
             return False
         self.path = path
         return True
 
-    def _may_be_left(self, line: Audio, window: int) -> float:
-        share, tail = 10 ** (LEFT_DB / 10), 10 ** (_TAIL_DB / 10)
-        return max(share * _power(line[-window:]), tail * _power(line), _FLOOR)
-
-    def _left(self, path: Path, line: Audio, end: Sample, window: int) -> float:
-        """The power of the window without its echo."""
-        voice = self._voice(end - path.lag - window - TAPS + 1, window + TAPS - 1)
-        return _power(line[-window:] - np.convolve(voice, path.taps, "valid"))
+    def _left(self, path: Path, last: Audio, end: Sample) -> float:
+        """The power of the *last* samples without their echo."""
+        voice = self._voice(end - path.lag - len(last) - TAPS + 1, len(last) + TAPS - 1)
+        return _power(last - np.convolve(voice, path.taps, "valid"))
 
     def _voice(self, start: int, samples: int) -> Audio:
         """What was sent from sample *start* on, with silence around it."""
@@ -128,7 +129,7 @@ class Echo:
         voice = self._voice(end - size - lag - TAPS + 1, size + TAPS - 1)
         taps = _filter(line, voice)
         left = _power(line - np.convolve(voice, taps, "valid"))
-        if left >= 10 ** (LEFT_DB / 10) * _power(line):
+        if left >= _SHARE * _power(line):
             return None
         return Path(lag, taps)
 
