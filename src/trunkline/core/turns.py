@@ -180,13 +180,10 @@ class Turns:
 
     @property
     def _hangover_s(self) -> float:
-        match self._ending:
-            case Ending.OVER:
-                return self._policy.hangover_s
-            case Ending.UNSURE:
-                return self._policy.hangover_unsure_s
-            case Ending.OPEN:
-                return self._policy.hangover_open_s
+        policy = self._policy
+        if self._ending is Ending.OPEN:
+            return policy.hangover_open_s
+        return policy.hangover_s if self._ending is Ending.OVER else policy.hangover_unsure_s
 
     def _settled(self, window: Window) -> bool:
         """Whether the words have not changed for a while, and can be all."""
