@@ -102,11 +102,15 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What a recogniser heard of one utterance so far (`final`: it will not change)."""
+    """What a recogniser heard of one utterance so far (`final`: it will not change).
+
+    *doubtful*: a short sound that it makes words of because it must, by its own judgement.
+    """
 
     text: str
     final: bool
     words: tuple[Word, ...] = ()
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

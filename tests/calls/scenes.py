@@ -49,8 +49,9 @@ FAREWELL = "I hang up now. Goodbye."
 
 
 def loud(seconds: float) -> bytes:
-    """Caller audio that counts as speech."""
-    return b"\x80" * round(seconds * 8000)
+    """Caller audio that counts as speech: noise, so that it is no echo of the agent's hum."""
+    rng = np.random.default_rng(1)
+    return rng.integers(0x80, 0xC0, round(seconds * 8000), np.uint8).tobytes()
 
 
 def says(

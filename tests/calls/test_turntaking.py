@@ -157,11 +157,13 @@ async def test_a_pause_in_half_a_sentence_does_not_end_the_turn() -> None:
     assert len(scene.journal.of("utterance.started")) == 1
 
 
-@pytest.mark.parametrize(("interim", "pause_s"), [("i am ada", 0.3), ("my name is", 1.0)])
+@pytest.mark.parametrize(
+    ("interim", "pause_s"), [("ada thank you", 0.3), ("i am ada", 0.7), ("my name is", 1.0)]
+)
 async def test_the_turn_ends_after_the_pause_that_fits_its_words(
     interim: str, pause_s: float
 ) -> None:
-    """Sooner after a whole sentence."""
+    """Sooner after a whole sentence, and soonest after one that is surely all."""
     said = Hears(interim, [(1.3, interim)])
     scene = await Scene([says(1.0), HANGS_UP], [said], lambda _: tokens("Hello.")).play()
 

@@ -119,7 +119,10 @@ def test_a_turn_is_kept_open_more_easily_than_it_is_opened() -> None:
 def test_half_a_sentence_is_given_no_less_time_than_a_whole_one() -> None:
     """Also where only one of the two pauses is told."""
     error = refusal(GOOD + "    turn: {hangover_s: 1.5}\n")
-    assert "hangover_s 1.5 is above hangover_open_s 1.0" in str(error)
+    assert "hangover_s 1.5 is above hangover_unsure_s 0.7" in str(error)
+    assert error.line == 13
+    error = refusal(GOOD + "    turn: {hangover_open_s: 0.6}\n")
+    assert "hangover_unsure_s 0.7 is above hangover_open_s 0.6" in str(error)
     assert error.line == 13
 
 

@@ -123,9 +123,9 @@ class Conversation:
         """The caller seems to have said *text*."""
         return self.feed(CallerMaySay(text))
 
-    def said(self, text: str, answer: Answer = "unclear") -> list[str]:
+    def said(self, text: str, answer: Answer = "unclear", *, doubtful: bool = False) -> list[str]:
         """The caller has finished."""
-        return self.feed(CallerSaid(text, answer))
+        return self.feed(CallerSaid(text, answer, doubtful))
 
     def caller(
         self, text: str, answer: Answer = "unclear", *, heard: str = "", unheard: str = ""

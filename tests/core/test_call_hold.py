@@ -5,7 +5,7 @@ import pytest
 from tests.core.calls import GREETING, POLICY, Conversation, consented, persona, tool
 from trunkline.core.backchannels import agreed
 from trunkline.core.call import Call
-from trunkline.core.call_words import Begin, CallerOnset, CallerSaid, ResumeReply
+from trunkline.core.call_words import Begin, CallerOnset, CallerSaid, CallerWords, ResumeReply
 from trunkline.types import CallId, Mono, Sample
 
 TOLD = "We open at nine. We close at five."
@@ -19,7 +19,8 @@ def telling(text: str = TOLD) -> Conversation:
 
 
 @pytest.mark.parametrize(
-    "said", ["", "mm hm", "yeah", "Okay.", "yeah okay", "all right, sure", "i", "um the"]
+    "said",
+    ["", "mm hm", "yeah", "Okay.", "yeah okay", "all right, sure", "i", "um the", "the okay"],
 )
 def test_a_cough_or_a_backchannel_lets_the_agent_go_on(said: str) -> None:
     """The reply is held and resumed; what was said over it is no message."""
@@ -38,6 +39,31 @@ def test_words_take_the_word(said: str) -> None:
     stopped = said != "ok."
     acts = call.caller(said, heard="We open", unheard="at nine.")
     assert acts[1:] == (["1: stop at 'We open'", "2.0: think"] if stopped else ["1: resume"])
+
+
+@pytest.mark.parametrize(("said", "stops"), [("diaz", False), ("to the", False), ("wait", True)])
+def test_a_doubtful_sound_takes_the_word_only_with_a_word_that_asks_for_it(
+    said: str, stops: bool
+) -> None:
+    """A recogniser has to make words of every murmur; after a question each may be the answer."""
+    call = telling()
+    call.onset("We open", "at nine.")
+    assert call.said(said, doubtful=True)[0] == ("1: stop at 'We open'" if stops else "1: resume")
+    call = telling()
+    call.onset("Is nine fine?")
+    assert call.said(said, doubtful=True)[0] == "1: stop at 'Is nine fine?'"
+
+
+@pytest.mark.parametrize(
+    ("words", "stops"), [("no", False), ("no wait", True), ("ahead of", False), ("i am in", True)]
+)
+def test_two_words_on_their_way_take_the_word_only_if_they_ask_for_it(
+    words: str, stops: bool
+) -> None:
+    """A third settles it."""
+    call = telling()
+    call.onset("We open", "at nine.")
+    assert call.feed(CallerWords(words)) == (["1: stop at 'We open'"] if stops else [])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkline.core.endpointing import Ending
 from trunkline.core.turns import (
     EndOfSpeech,
     Hint,
@@ -27,13 +28,14 @@ POLICY = TurnPolicy(
     stay_probability=0.35,
     onset_windows=3,
     hangover_s=5 * WINDOW / SAMPLE_RATE,
+    hangover_unsure_s=6 * WINDOW / SAMPLE_RATE,
     hangover_open_s=8 * WINDOW / SAMPLE_RATE,
     utterance_max_s=20 * WINDOW / SAMPLE_RATE,
     backchannel_max_s=9 * WINDOW / SAMPLE_RATE,
     settle_s=2 * WINDOW / SAMPLE_RATE,
     stable_s=3 * WINDOW / SAMPLE_RATE,
 )
-HINTS = {"?": Hint(open=True), "!": Hint(open=False)}
+HINTS = {"?": Hint(Ending.OPEN), "&": Hint(Ending.UNSURE), "!": Hint(Ending.OVER)}
 LEVELS = {"#": 0.9, "+": 0.5, "~": 0.4, "-": 0.35, "_": 0.34, ".": 0.0}
 
 
@@ -78,6 +80,8 @@ def hear(windows: str, turns: Turns | None = None) -> list[tuple[str, float]]:
         ("###?.......", [("onset", 0)]),  # half a sentence
         ("###?........", [("onset", 0), ("end", 3), ("known", 11)]),
         ("###?..!...", [("onset", 0), ("end", 3), ("known", 8)]),  # the words go on
+        ("###&.....", [("onset", 0), ("likely", 6)]),  # it may be over
+        ("###&......", [("onset", 0), ("likely", 6), ("end", 3), ("known", 9)]),
         ("###..?......", [("onset", 0), ("end", 3), ("known", 11)]),
         ("###?......!.", [("onset", 0), ("end", 3), ("known", 10)]),
         (  # a hint that comes too late is none for the next utterance
@@ -86,7 +90,21 @@ def hear(windows: str, turns: Turns | None = None) -> list[tuple[str, float]]:
         ),
         ("###!#.", [("onset", 0)]),
         ("###!#..", [("onset", 0), ("likely", 6)]),  # two silent, three since the words
-        ("###!#..!#.!....", [("onset", 0), ("likely", 6), ("end", 7), ("known", 12)]),  # once
+        (  # once a pause
+            "###!#..!.#.!.&.....",
+            [("onset", 0), ("likely", 6), ("likely", 13), ("end", 8), ("known", 14)],
+        ),
+        (  # and twice an utterance
+            "###!...#!...#!......",
+            [
+                ("onset", 0),
+                ("likely", 6),
+                ("likely", 10),
+                ("lasts", 11),
+                ("end", 11),
+                ("known", 16),
+            ],
+        ),
         ("###.!....", [("onset", 0), ("likely", 7), ("end", 3), ("known", 8)]),
         ("###..!....", [("onset", 0), ("end", 3), ("known", 8)]),  # its end came first
         ("###?#....", [("onset", 0)]),  # open
@@ -143,3 +161,13 @@ def test_utterances_alternate_and_are_bounded(
                 assert ended <= known_at <= began
             case _:
                 raise AssertionError(f"{before} is followed by {after}")
+
+
+def test_a_window_is_worth_a_look_where_it_would_open_an_utterance() -> None:
+    """Not while one is open, and not if it is no speech anyway."""
+    turns = Turns(POLICY)
+    speech, murmur = (Window(p, Sample(0), Sample(WINDOW)) for p in (0.5, 0.4))
+    assert turns.would_count(speech)
+    assert not turns.would_count(murmur)
+    hear("###", turns)
+    assert not turns.would_count(speech)

@@ -22,7 +22,6 @@ RATE = 8_000
 VOICES = ("slt", "rms")
 PAUSE_S = 0.6
 SPEECH_PEAK = 0.4
-ECHO_DB = -25.0
 LINE_NOISE = 0.0006  # of full scale: -64 dB
 Audio = NDArray[np.float64]
 
@@ -72,12 +71,18 @@ AGENT = (
 )
 
 
-def flite(text: str, voice: str, phones: str = "") -> Audio:
-    """*text* as *voice* says it at 8 kHz, without the silence around it."""
+def flite(text: str, voice: str, phones: str = "", stretch: float = 1.0) -> Audio:
+    """*text* as *voice* says it at 8 kHz, *stretch* times as long, without silence around it."""
+    words = ["-p", phones] if phones else ["-t", text]
+    speed = [] if stretch == 1.0 else ["--setf", f"duration_stretch={stretch}"]
+    return spoken(["flite", "-voice", voice, *speed, *words, "-o"])
+
+
+def spoken(command: Sequence[str]) -> Audio:
+    """What *command* writes into the file that is its last argument, on a telephone's band."""
     with tempfile.TemporaryDirectory() as folder:
         wide, narrow = Path(folder, "wide.wav"), Path(folder, "narrow.wav")
-        words = ["-p", phones] if phones else ["-t", text]
-        subprocess.run(["flite", "-voice", voice, *words, "-o", wide], check=True)
+        subprocess.run([*command, wide], check=True)
         subprocess.run(["sox", wide, "-r", str(RATE), narrow, "sinc", "200-3500"], check=True)
         audio, _ = soundfile.read(narrow)
     loud = np.flatnonzero(np.abs(audio) > 0.02 * np.abs(audio).max())
@@ -145,25 +150,26 @@ def knocks(rng: np.random.Generator) -> Audio:
     return peak(np.concatenate(parts), rng.uniform(0.3, 0.6))
 
 
-def paused(text: str, voice: str) -> tuple[Audio, float, float]:
-    """A sentence with a pause at `|`, and the seconds at which the pause begins and ends."""
-    before, after = (flite(part.strip(), voice) for part in text.split("|"))
+def with_pause(before: Audio, after: Audio) -> tuple[Audio, tuple[float, float]]:
+    """A sentence with a pause in it, and the seconds at which the pause begins and ends."""
     began = len(before) / RATE
-    return np.concatenate([before, silence(PAUSE_S), after]), began, began + PAUSE_S
+    audio = np.concatenate([before, silence(PAUSE_S), after])
+    return audio, (round(began, 3), round(began + PAUSE_S, 3))
 
 
 class Clips:
-    """The files and what they are."""
+    """The files in *folder* and what they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path, seed: int) -> None:
         self.told: list[dict[str, object]] = []
-        self.rng = np.random.default_rng(20261122)
+        self.rng = np.random.default_rng(seed)
+        self._folder = folder
 
     def add(self, kind: str, audio: Audio, **more: object) -> None:
         """Write one clip, with the line's noise under it."""
         name = f"{kind}_{sum(it['kind'] == kind for it in self.told):02}.wav"
         audio = audio + self.rng.standard_normal(len(audio)) * LINE_NOISE
-        soundfile.write(HERE / name, audio, RATE, subtype="ULAW")
+        soundfile.write(self._folder / name, audio, RATE, subtype="ULAW")
         seconds = round(len(audio) / RATE, 3)
         self.told.append({"file": name, "kind": kind, "seconds": seconds, **more})
 
@@ -173,30 +179,31 @@ class Clips:
             for voice in VOICES:
                 self.add(kind, flite(text, voice), voice=voice, text=text)
 
+    def close(self) -> None:
+        """Write what the files are."""
+        lines = ",\n".join(json.dumps(it) for it in self.told)
+        (self._folder / "clips.json").write_text(f"[\n{lines}\n]\n")
+
 
 def main() -> None:
     """Write all clips."""
-    clips = Clips()
+    clips = Clips(HERE, seed=20261122)
     for number in range(8):
         clips.add("cough", cough(clips.rng, 1 + number % 3))
     for make in (keyboard, door, knocks):
         for _ in range(4):
             clips.add("noise", make(clips.rng))
-    for text in AGENT:
-        for voice in VOICES:
-            clips.add("echo", flite(text, voice) * 10 ** (ECHO_DB / 20), voice=voice, text=text)
+    clips.of_texts("agent", AGENT)
     for text, phones in BACKCHANNELS.items():
         for voice in VOICES:
             clips.add("backchannel", flite(text, voice, phones), voice=voice, text=text)
     clips.of_texts("interruption", INTERRUPTIONS)
     for text in PAUSED:
         for voice in VOICES:
-            audio, began, ended = paused(text, voice)
-            pause_s = [round(began, 3), round(ended, 3)]
+            audio, pause_s = with_pause(*(flite(part, voice) for part in text.split("|")))
             clips.add("paused", audio, voice=voice, text=text, pause_s=pause_s)
     clips.of_texts("normal", NORMAL)
-    lines = ",\n".join(json.dumps(it) for it in clips.told)
-    (HERE / "clips.json").write_text(f"[\n{lines}\n]\n")
+    clips.close()
 
 
 if __name__ == "__main__":

@@ -3,19 +3,26 @@
 While the caller is silent the last half second is kept, because an onset is known only after the
 fact. While the caller speaks everything is kept, at most 30 s: it is what a second recogniser
 replays when the first one dies.
+
+The agent's voice is placed among the caller's samples here too, which is why the ear can tell
+when the line gives it back.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from trunkline.contracts import Media
+from trunkline.core.turns import Window
+from trunkline.media.echo import SPAN, Echo
 from trunkline.media.g711 import mulaw_decode
 from trunkline.types import FRAME_SAMPLES, SAMPLE_RATE, AudioFrame, Mono, Sample
 
 PREROLL_S = 0.4
 """Audio before the onset that the recogniser gets: soft first consonants are in it."""
 _RING_FRAMES = 50
+_JITTER_SAMPLES = 800  # 100 ms of our own clock: less is the same stretch of speech
 UTTERANCE_FRAMES_MAX = 1500
 """30 s: turn-taking ends an utterance before that."""
 
@@ -84,6 +91,8 @@ class Ear:
         self._count = 0
         self._next = Sample(0)
         self._heard_at: Mono | None = None
+        self._agent_at = Sample(0)
+        self._echo = Echo()
 
     def media(self, media: Media, now: Mono) -> None:
         """A frame of the caller arrived."""
@@ -107,6 +116,28 @@ class Ear:
         utterance, self._utterance = self._opened, None
         utterance.close()
         return utterance
+
+    def agent(self, mulaw: bytes, when: Mono) -> Sample:
+        """The caller hears *mulaw* of the agent at *when*; its first sample among the caller's.
+
+        Jitter of the clock cuts no words apart.
+        """
+        at = self.sample_at(when)
+        if at < self._agent_at or at - self._agent_at < _JITTER_SAMPLES:
+            at = self._agent_at
+        self._echo.sent(at, mulaw)
+        self._agent_at = Sample(at + len(mulaw))
+        return at
+
+    def without_echo(self, window: Window) -> Window:
+        """*window*, as no speech if it holds nothing but what the line gives back of the agent."""
+        if not self._echo.audible(window.end):
+            return window
+        heard = b"".join(media.mulaw for media in self._ring)
+        heard = heard[: len(heard) - (self._next - window.end)][-SPAN:]
+        if not self._echo.explains(heard, window.end, window.end - window.start):
+            return window
+        return replace(window, probability=0.0)
 
     def sample_at(self, when: Mono) -> Sample:
         """The sample of the call that is current at *when*; 0 before the first frame."""

@@ -22,7 +22,7 @@ from trunkline.core.attempt_words import AttemptPolicy, Settle
 from trunkline.core.backchannels import agreed
 from trunkline.core.call import Call
 from trunkline.core.call_words import CallPolicy
-from trunkline.core.endpointing import is_open
+from trunkline.core.endpointing import ending
 from trunkline.core.playout import Playout, PlayoutPolicy
 from trunkline.core.resumption import with_greeting
 from trunkline.core.turns import (
@@ -102,7 +102,6 @@ class CallSession:
         self._spoken_by = Where(call)
         self._drain_told = False
         self._so_far = ""  # the words of the open utterance
-        self._recorded = Sample(0)
         self._bug: Exception | None = None
 
     async def run(self) -> str:
@@ -124,6 +123,8 @@ class CallSession:
 
     def hear(self, window: Window, now: Mono) -> None:
         """The caller's next window was judged."""
+        if self._turns.would_count(window):
+            window = self._ear.without_echo(window)
         for fact in self._turns.feed(window, now):
             match fact:
                 case Onset(at):
@@ -159,13 +160,7 @@ class CallSession:
         self._desk.journal.audio("caller", at, mulaw)
 
     def _agent_heard(self, mulaw: bytes, when: Mono) -> None:
-        """Recorded where the caller heard it; jitter of the clock must not cut words apart."""
-        at = self._ear.sample_at(when)
-        if abs(at - self._recorded) < 800:  # 100 ms: the same stretch of speech
-            at = self._recorded
-        at = max(at, self._recorded)
-        self._desk.journal.audio("agent", at, mulaw)
-        self._recorded = Sample(at + len(mulaw))
+        self._desk.journal.audio("agent", self._ear.agent(mulaw, when), mulaw)
 
     # -- facts ---------------------------------------------------------------------------------
 
@@ -345,11 +340,11 @@ class CallSession:
             before = text
             if not utterance.closed:
                 self._so_far = text
-                hint = Hint(is_open(text, self._persona.language, asked))
+                hint = Hint(ending(text, self._persona.language, asked))
                 self._turns.feed(hint, self._desk.now())
 
         final = await listen(self._desk, utterance, self._said_in(utterance), interim)
-        self._put(words.CallerSaid(final.text, answer_of(final.text)))
+        self._put(words.CallerSaid(final.text, answer_of(final.text), final.doubtful))
 
     def _consent(self, state: words.Consent, text: str) -> None:
         if state == "asked":

@@ -2,7 +2,8 @@
 
 The audio of a phrase is kept until the reply is over, because a voice that is held goes back to
 the first word that was not heard: frames are cut, and marks named, when they are sent. What was
-sent is recorded once the caller has heard it, not before: a `hold` or `clear` takes the rest back.
+sent is recorded once the caller begins to hear it, not before: `hold` and `clear` take the rest
+back.
 """
 
 from collections import deque
@@ -13,14 +14,14 @@ import numpy as np
 from trunkline.contracts import Carrier
 from trunkline.core.playout import Playout
 from trunkline.media.g711 import mulaw_encode
-from trunkline.types import FRAME_S, FRAME_SAMPLES, Mono, SpokenWord
+from trunkline.types import FRAME_SAMPLES, Mono, SpokenWord
 
 SILENCE = b"\xff"
 """Mu-law zero."""
 
 
 class Voice:
-    """One call's agent audio. *heard* is called with each frame that the caller has heard."""
+    """One call's agent audio. *heard* is called with each frame as the caller begins to hear it."""
 
     def __init__(
         self, carrier: Carrier, playout: Playout, heard: Callable[[bytes, Mono], None]
@@ -95,7 +96,7 @@ class Voice:
         if packet:
             self._carrier.play(packet)
         self._stirred = self._playout.unsent > 0
-        self._hand_over(Mono(now - FRAME_S))
+        self._hand_over(now)
 
     def hold(self, now: Mono) -> None:
         """Fall silent at once; what is not heard yet is kept. Idempotent."""

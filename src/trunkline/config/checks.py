@@ -7,6 +7,7 @@ shape: an operator sees everything that is wrong with a file at once.
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 
 from trunkline.config.models import STAGES
 from trunkline.config.tree import Loc, Source, Tree, dotted
@@ -109,11 +110,13 @@ def _turn(turn: Tree, loc: Loc, source: Source) -> Iterator[ConfigError]:
     if isinstance(opens, float) and isinstance(stays, float) and stays > opens:
         what = f"{dotted(loc)}: stay_probability {stays} is above onset_probability {opens}"
         yield source.error((*loc, "stay_probability"), what, "Lower it, or raise the other")
-    ends = told.get("hangover_s", default.hangover_s)
-    pauses = told.get("hangover_open_s", default.hangover_open_s)
-    if isinstance(ends, int | float) and isinstance(pauses, int | float) and ends > pauses:
-        what = f"{dotted(loc)}: hangover_s {ends} is above hangover_open_s {pauses}"
-        yield source.error((*loc, "hangover_s"), what, "Lower it, or raise the other")
+    for lower, higher in pairwise(("hangover_s", "hangover_unsure_s", "hangover_open_s")):
+        ends = told.get(lower, getattr(default, lower))
+        pauses = told.get(higher, getattr(default, higher))
+        if isinstance(ends, int | float) and isinstance(pauses, int | float) and ends > pauses:
+            what = f"{dotted(loc)}: {lower} {ends} is above {higher} {pauses}"
+            key = lower if lower in told else higher
+            yield source.error((*loc, key), what, "Lower it, or raise the other")
 
 
 def _route_faults(

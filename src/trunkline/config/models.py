@@ -203,9 +203,13 @@ class TurnConfig(Model):
     hangover_s: Annotated[float, Field(ge=0.1, le=5)] | None = Field(
         default=None, description="seconds of silence, 0.1 to 5, that end a turn"
     )
+    hangover_unsure_s: Annotated[float, Field(ge=0.1, le=5)] | None = Field(
+        default=None,
+        description="seconds of silence, from hangover_s to 5, that end a turn that may go on",
+    )
     hangover_open_s: Annotated[float, Field(ge=0.1, le=5)] | None = Field(
         default=None,
-        description="seconds of silence, from hangover_s to 5, that end a turn in mid-sentence",
+        description="seconds of silence, hangover_unsure_s to 5, that end a turn in mid-sentence",
     )
     utterance_max_s: Annotated[float, Field(ge=1, le=30)] | None = Field(
         default=None, description="seconds, 1 to 30, after which an utterance is taken as complete"

@@ -106,8 +106,8 @@ class Call:
                 return self._hears(text)
             case words.CallerMaySay(text):
                 return self._guess(text)
-            case words.CallerSaid(text, answer):
-                return self._said(text, answer, now)
+            case words.CallerSaid(text, answer, doubtful):
+                return self._said(text, answer, now, doubtful)
             case words.CallerPressed(key, heard):
                 return self._pressed(key, heard, now)
             case words.StepSettled():
@@ -144,11 +144,13 @@ class Call:
         return [words.HoldReply(reply.turn)]
 
     def _hears(self, text: str) -> list[Act]:
-        """One word on its way may still become anything."""
-        return self._stop() if len(words_of(text)) > 1 and self._is_stopped_by(text) else []
+        """One word on its way may still become anything, and two almost anything."""
+        length = len(words_of(text))
+        return self._stop() if length > 1 and self._is_stopped_by(text, length < 3) else []
 
-    def _is_stopped_by(self, text: str) -> bool:
-        return self._reply is not None and self._reply.yields_to(text, self._persona.language)
+    def _is_stopped_by(self, text: str, doubtful: bool) -> bool:
+        reply = self._reply
+        return reply is not None and reply.yields_to(text, self._persona.language, doubtful)
 
     def _stop(self) -> list[Act]:
         """The caller has the word: the reply that is held, if any, is cut to what was heard."""
@@ -195,10 +197,10 @@ class Call:
             return [*acts, *self._settled(hold.settled)]
         return [*acts, *self._next_step(reply)]
 
-    def _said(self, text: str, answer: words.Answer, now: Mono) -> list[Act]:
+    def _said(self, text: str, answer: words.Answer, now: Mono, doubtful: bool) -> list[Act]:
         self._open_utterances -= 1
         self._quiet_since = now
-        acts = self._stop() if self._is_stopped_by(text) else []
+        acts = self._stop() if self._is_stopped_by(text, doubtful) else []
         reply = self._reply
         if reply is not None and reply.hold is not None:
             if reply.guess:
@@ -235,7 +237,7 @@ class Call:
         self._keys, self._keys_by = "", None
         # This act is journaled with its text, so it gets none of the keys.
         acts = self._consider_consent("[keys pressed]", "unclear")
-        return [*acts, *self._said(text, "unclear", now)]
+        return [*acts, *self._said(text, "unclear", now, doubtful=False)]
 
     def _consider_consent(self, text: str, answer: words.Answer) -> list[Act]:
         if self._consent != "asked":

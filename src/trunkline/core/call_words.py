@@ -72,10 +72,14 @@ class CallerMaySay:
 
 @dataclass(frozen=True, slots=True)
 class CallerSaid:
-    """An utterance is over. *text* is empty if it held no words; *answer*: as a yes or a no."""
+    """An utterance is over. *text* is empty if it held no words; *answer*: as a yes or a no.
+
+    *doubtful*: it may as well have held none.
+    """
 
     text: str
     answer: Answer
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

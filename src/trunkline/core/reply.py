@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from trunkline.core.backchannels import is_backchannel, words_of
+from trunkline.core.backchannels import is_backchannel, takes_word, words_of
 from trunkline.core.call_words import StepSettled
-from trunkline.core.endpointing import is_fragment
+from trunkline.core.endpointing import without_fragments
 from trunkline.types import Message, ToolCall
 
 GOODBYE = "the agent said goodbye"
@@ -51,7 +51,7 @@ class Reply:
         """All that was heard of it, *heard* being what was said of it since it began."""
         return f"{self.heard_before} {heard[len(self.preface) :].strip()}".strip()
 
-    def yields_to(self, text: str, language: str) -> bool:
+    def yields_to(self, text: str, language: str, doubtful: bool) -> bool:
         """Whether *text*, said while the reply is held, is more than a sound along with it."""
         if self.hold is None:
             return False
@@ -59,4 +59,7 @@ class Reply:
             return words_of(text) != words_of(self.guess)
         if not self.hold.heard or self.hold.asked:
             return bool(text)
-        return bool(text) and not (is_backchannel(text, language) or is_fragment(text, language))
+        if doubtful and not takes_word(text, language):
+            return False
+        said = without_fragments(text, language)
+        return bool(said) and not any(is_backchannel(it, language) for it in (text, said))

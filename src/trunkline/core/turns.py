@@ -5,9 +5,9 @@ It counts in the call's own samples, not in wall time, so a late or bursty carri
     silent --(onset_windows of speech in a row)--> speaking --(a pause without speech)----> silent
                                                             --(utterance_max_s)-----------> silent
 
-The pause is `hangover_s`, or `hangover_open_s` after a `Hint` that the sentence cannot be over. A
-recogniser without interim transcripts gives no hints: `hangover_s` holds then, because each turn
-would pay for the longer one, while a caller who goes on only has an unheard reply thought anew.
+The pause is `hangover_s`, unless a `Hint` says that the sentence need not be over
+(`hangover_unsure_s`) or cannot be (`hangover_open_s`). A recogniser without interim transcripts
+gives no hints: `hangover_s` holds then, because each turn would pay for the longer ones.
 
 The speech probability that keeps an utterance open is lower than the one that opens it: voices
 fade before they end.
@@ -16,6 +16,7 @@ fade before they end.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trunkline.core.endpointing import Ending
 from trunkline.types import SAMPLE_RATE, Mono, Sample
 
 
@@ -24,16 +25,18 @@ class TurnPolicy:
     """Seconds and probabilities of turn-taking.
 
     *onset_windows* windows of 32 ms make an onset (a barge-in must be heard within 250 ms, a click
-    must not count); *hangover_s* is the pause that ends a turn, *hangover_open_s* the one that ends
-    it after half a sentence; what is longer than *backchannel_max_s* is neither a cough nor a
-    "mm-hm". *speculate*: tell when a turn is likely over, which is when the words have stayed for
-    *stable_s* and the caller has been silent for *settle_s*.
+    must not count); *hangover_s* is the pause that ends a turn, *hangover_unsure_s* the one after
+    what may go on (a pause of 0.6 s and the resumed speech fit in), *hangover_open_s* the one after
+    half a sentence; what is longer than *backchannel_max_s* is neither a cough nor a "mm-hm".
+    *speculate*: tell when a turn is likely over, which is when the words have stayed for *stable_s*
+    and the caller has been silent for *settle_s*.
     """
 
     onset_probability: float = 0.5
     stay_probability: float = 0.35
     onset_windows: int = 3
     hangover_s: float = 0.3
+    hangover_unsure_s: float = 0.7
     hangover_open_s: float = 1.0
     utterance_max_s: float = 28.0
     backchannel_max_s: float = 1.2
@@ -53,9 +56,9 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """The words of the utterance so far; *open*: more must follow them."""
+    """The words of the utterance so far, and how likely they are all."""
 
-    open: bool
+    ending: Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,14 @@ class Lasts:
 
 @dataclass(frozen=True, slots=True)
 class LikelyOver:
-    """The caller seems to have finished at sample *at*; told once an utterance at most."""
+    """The caller seems to have finished at sample *at*; told `LIKELY_MAX` times at most, and once
+    a pause."""
 
     at: Sample
 
+
+LIKELY_MAX = 2
+"""A caller who paused twice is given no third answer in advance: each may cost a model's step."""
 
 Told = Onset | Lasts | LikelyOver | EndOfSpeech
 
@@ -95,11 +102,12 @@ class Turns:
 
     __slots__ = (
         "_ended",
+        "_ending",
         "_hinted",
         "_lasting",
         "_likely",
+        "_likely_at",
         "_now",
-        "_open",
         "_policy",
         "_run",
         "_run_start",
@@ -109,7 +117,9 @@ class Turns:
 
     def __init__(self, policy: TurnPolicy) -> None:
         self._policy = policy
-        self._speaking = self._lasting = self._likely = self._open = False
+        self._speaking = self._lasting = False
+        self._likely, self._likely_at = 0, Sample(-1)  # times told, and the end it was told of
+        self._ending = Ending.OVER
         self._now, self._hinted = Sample(0), Sample(-1)  # -1: no words of this utterance yet
         self._run, self._run_start = 0, Sample(0)
         self._started, self._ended = Sample(0), Sample(0)
@@ -119,6 +129,10 @@ class Turns:
         """Whether an utterance is open."""
         return self._speaking
 
+    def would_count(self, window: Window) -> bool:
+        """Whether *window* speaks for an onset: whoever doubts it has to look now."""
+        return not self._speaking and window.probability >= self._policy.onset_probability
+
     def deadline(self) -> Mono | None:
         """Never: silence arrives as windows."""
         return None
@@ -127,7 +141,7 @@ class Turns:
         """Take the next window, of which at most one fact comes, or a hint, of which none does."""
         del now  # this machine's clock is the audio
         if isinstance(fact, Hint):
-            self._open, self._hinted = fact.open, self._now
+            self._ending, self._hinted = fact.ending, self._now
             return ()
         self._now = fact.end
         return self._while_speaking(fact) if self._speaking else self._while_silent(fact)
@@ -142,7 +156,7 @@ class Turns:
         if self._run < self._policy.onset_windows:
             return ()
         self._speaking, self._run, self._hinted = True, 0, Sample(-1)
-        self._lasting = self._likely = self._open = False
+        self._lasting, self._likely, self._ending = False, 0, Ending.OVER
         self._started, self._ended = self._run_start, window.end
         return (Onset(self._started),)
 
@@ -152,8 +166,7 @@ class Turns:
         silence_s = (window.end - self._ended) / SAMPLE_RATE
         length_s = (window.end - self._started) / SAMPLE_RATE
         policy = self._policy
-        hangover_s = policy.hangover_open_s if self._open else policy.hangover_s
-        if silence_s >= hangover_s or length_s >= policy.utterance_max_s:
+        if silence_s >= self._hangover_s or length_s >= policy.utterance_max_s:
             self._speaking = False
             return (EndOfSpeech(self._ended, window.end),)
         spoken_s = (self._ended - self._started) / SAMPLE_RATE
@@ -161,12 +174,21 @@ class Turns:
             self._lasting = True
             return (Lasts(self._ended),)
         if silence_s >= policy.settle_s and self._settled(window):
-            self._likely = True
+            self._likely, self._likely_at = self._likely + 1, self._ended
             return (LikelyOver(self._ended),)
         return ()
 
+    @property
+    def _hangover_s(self) -> float:
+        policy = self._policy
+        if self._ending is Ending.OPEN:
+            return policy.hangover_open_s
+        return policy.hangover_s if self._ending is Ending.OVER else policy.hangover_unsure_s
+
     def _settled(self, window: Window) -> bool:
         """Whether the words have not changed for a while, and can be all."""
-        if self._likely or self._open or self._hinted < 0 or not self._policy.speculate:
+        if self._likely >= LIKELY_MAX or self._likely_at == self._ended:
+            return False
+        if self._ending is Ending.OPEN or self._hinted < 0 or not self._policy.speculate:
             return False
         return (window.end - self._hinted) / SAMPLE_RATE >= self._policy.stable_s

@@ -142,7 +142,11 @@ class SimTts:
                 if text in phrase.text:
                     raise self._broken.pop(text)
             self.spoken.append(phrase.text)
-            yield speech(phrase)
+            yield self.speech(phrase)
+
+    def speech(self, phrase: Phrase) -> Speech:
+        """How *phrase* sounds."""
+        return speech(phrase)
 
 
 def speech(phrase: Phrase) -> Speech:

@@ -15,9 +15,9 @@ from trunkline.types import STT, AudioFrame, Sample, Transcript, Word
 FRAME = bytes(320)
 
 
-def heard(text: str, *words: tuple[str, int, int]) -> bytes:
+def heard(text: str, *words: tuple[str, int, int], posterior: float = 0.3) -> bytes:
     """A result of the engine."""
-    return json.dumps({"text": text, "words": words}).encode()
+    return json.dumps({"text": text, "words": words, "posterior": posterior}).encode()
 
 
 def recogniser(*results: bytes) -> FakeEngine:
@@ -130,3 +130,24 @@ def test_the_phrases_are_checked_at_construction(tmp_path: Path) -> None:
     path.write_text("{rules: [{say: '{time}'}]}")
     with pytest.raises(InputError, match=r"there is no slot \{time\}"):
         PocketsphinxStt(endpoint(STT), {"phrases": str(path)}, engine=recogniser())
+
+
+@pytest.mark.parametrize(
+    ("words", "posterior", "doubtful"),
+    [
+        ([("diaz", 0, 2400)], 0.9, True),
+        ([("diaz", 0, 5600)], 0.9, False),
+        ([("to", 0, 800), ("the", 800, 1600)], 0.01, True),
+        ([("no", 0, 800), ("wait", 800, 1600)], 0.2, False),
+        ([("my", 0, 2400), ("number", 2400, 8000)], 0.01, False),
+        ([], 1.0, False),
+    ],
+)
+async def test_short_words_of_which_the_decoder_is_not_sure_are_doubtful(
+    words: list[tuple[str, int, int]], posterior: float, doubtful: bool
+) -> None:
+    """And a single one always: of a sound that short it would make a word whatever it was."""
+    text = " ".join(word for word, _, _ in words)
+    engine = recogniser(heard(text, *words, posterior=posterior))
+    async with stage(engine).open(utterance(0), CONTEXT) as transcripts:
+        assert (await anext(transcripts)).doubtful is doubtful

@@ -30,6 +30,10 @@ from trunkline.types import SAMPLE_RATE, AudioFrame, Endpoint, Transcript, Word
 
 UTTERANCE_S_MAX = 60
 """Audio of one utterance; the ear ends one at half of it."""
+DOUBTFUL_S_MAX = 0.6
+"""Longer words are believed: the posterior of a long text is small even where it is right."""
+_POSTERIOR_MIN = 0.05
+"""Of two or three short words. One word fits almost any short sound, and then sure of itself."""
 _CHILD = "trunkline.providers.embedded.pocketsphinx_child"
 
 
@@ -117,7 +121,10 @@ def _transcript(payload: bytes, anchors: Anchors, *, final: bool) -> Transcript:
     """The transcript in *payload*, its words placed in the call."""
     result = json.loads(payload)
     words = tuple(Word(text, *anchors.span(start, end)) for text, start, end in result["words"])
-    return Transcript(result["text"], final, words)
+    spoken = sum(word.end - word.start for word in words)
+    short = 0 < spoken <= DOUBTFUL_S_MAX * SAMPLE_RATE
+    unlikely = len(words) == 1 or result["posterior"] < _POSTERIOR_MIN
+    return Transcript(result["text"], final, words, final and short and unlikely)
 
 
 def default_cache() -> Path:

@@ -8,8 +8,9 @@ a quarter of itself: no filter, no delay.
 The mean of the cepstra starts anew at `_CMN` for each utterance, as does all that the front end
 remembers: what is heard of one caller must not depend on who spoke before.
 
-Results are JSON: {"text": ..., "words": [[word, first sample, sample after the last], ...]},
-samples counted from the start of the utterance.
+Results are JSON: {"text": ..., "words": [[word, first sample, sample after the last], ...],
+"posterior": ...}, samples counted from the start of the utterance. The posterior is the text's
+share of all that the final lattice holds; before that it says nothing.
 """
 
 import json
@@ -77,7 +78,7 @@ class Recogniser:
         """What was heard so far, as a result's payload."""
         hypothesis = self._decoder.hyp()
         if hypothesis is None:
-            return json.dumps({"text": "", "words": []}).encode()
+            return json.dumps({"text": "", "words": [], "posterior": 1.0}).encode()
         words = [
             # "word(2)" is the dictionary's second pronunciation; <sil>, <s> and [NOISE] no words.
             (segment.word.partition("(")[0], segment.start_frame, segment.end_frame + 1)
@@ -88,6 +89,7 @@ class Recogniser:
             {
                 "text": " ".join(word for word, _, _ in words),
                 "words": [(word, start * _FRAME, end * _FRAME) for word, start, end in words],
+                "posterior": hypothesis.prob,
             }
         ).encode()
 
