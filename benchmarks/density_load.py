@@ -52,6 +52,7 @@ class Line(asyncio.Protocol):
         self.sent = array("d")
         """When each frame was sent: `time.monotonic()`, the same clock as the worker's."""
         self.frames_heard = 0
+        self.parameters: dict[str, str] = {}
         self.lost = False
         self._side = CarrierSide(self.stream, f"CA{number}")
         self._frames, self._open = frames, False
@@ -78,7 +79,7 @@ class Line(asyncio.Protocol):
                 if b" 101 " not in head[:20]:
                     raise AssertionError(f"no WebSocket: {head[:80]!r}")
                 self._open, self._inbox = True, rest
-                self._transport.write(frame(self._side.connected()) + frame(self._side.start({})))
+                self._transport.write(frame(self._side.connected()) + frame(self._side.start(self.parameters)))
             return
         now, place = time.monotonic(), 0
         while len(data) - place >= 4:
@@ -89,6 +90,8 @@ class Line(asyncio.Protocol):
                 break
             if kind == 0x81:
                 self._take(data[start : start + size], now)
+            elif kind == 0x88:  # close (RFC 6455 section 5.5.1)
+                self._transport.close()
             place = start + size
         self._inbox = data[place:]
 
