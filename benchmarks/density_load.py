@@ -79,7 +79,9 @@ class Line(asyncio.Protocol):
                 if b" 101 " not in head[:20]:
                     raise AssertionError(f"no WebSocket: {head[:80]!r}")
                 self._open, self._inbox = True, rest
-                self._transport.write(frame(self._side.connected()) + frame(self._side.start(self.parameters)))
+                self._transport.write(
+                    frame(self._side.connected()) + frame(self._side.start(self.parameters))
+                )
             return
         now, place = time.monotonic(), 0
         while len(data) - place >= 4:

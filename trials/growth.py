@@ -10,7 +10,7 @@ not move it.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from statistics import median
 from typing import Final
 
@@ -42,7 +42,7 @@ def growth(name: str, values: Sequence[float]) -> Growth:
     if len(values) < BLOCKS:
         raise ValueError(f"{name}: {len(values)} samples are too few to judge, need {BLOCKS}")
     edges = [round(number * len(values) / BLOCKS) for number in range(BLOCKS + 1)]
-    blocks = [median(values[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    blocks = [median(values[a:b]) for a, b in pairwise(edges)]
     slopes = sorted((blocks[b] - blocks[a]) / (b - a) for a, b in combinations(range(BLOCKS), 2))
     sigma = math.sqrt(BLOCKS * (BLOCKS - 1) * (2 * BLOCKS + 5) / 18)
     outside = int((len(slopes) - _Z * sigma) / 2)

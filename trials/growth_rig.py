@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
+from benchmarks.density_load import Line, frame
 from typing_extensions import override
 
 import trunkline.console
-from benchmarks.density_load import Line, frame
 from trunkline.media import wav
 from trunkline.media.g711 import mulaw_encode
 from trunkline.records.store import Store
@@ -183,7 +183,7 @@ class Soak:
                 if call.call not in seen:
                     seen.add(call.call)
                     if len(seen) % 10 == 0:
-                        assert await asyncio.to_thread(lambda call=call: call.events)
+                        assert await asyncio.to_thread(getattr, call, "events")
                         self.verified += 1
             for call in stored[:-_KEEP_CALLS]:
                 for path in call.path.iterdir():

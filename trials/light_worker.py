@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Final
 
 import uvloop
+from benchmarks.density_worker import GREETING, Brain, Ears, Mouth, NoTools, Timed
 from typing_extensions import override
 
-from benchmarks.density_worker import GREETING, Brain, Ears, Mouth, NoTools, Timed
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.session import Policies
 from trunkline.calls.steps import AnyStage, Routes
@@ -208,7 +208,9 @@ async def main(options: argparse.Namespace) -> None:
             pacing = group.create_task(pacer.run())
             await server.start()
             sampling = group.create_task(_sampling(server, folder))
-            sys.stdout.write(json.dumps({"ready": {"port": server.port, "pid": os.getpid()}}) + "\n")
+            sys.stdout.write(
+                json.dumps({"ready": {"port": server.port, "pid": os.getpid()}}) + "\n"
+            )
             sys.stdout.flush()
             await _commands(folder, journals)
             await server.close(0.0)

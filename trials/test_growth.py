@@ -34,7 +34,7 @@ def report(run: Soak, warm_up_s: float) -> dict[str, Growth]:
     """Print and return what grew."""
     found = judged(run.samples(), warm_up_s)
     last = run.samples()[-1]
-    print(f"\ncalls placed {dict(run.placed)}, closed {last['closed']:g}, journals read {run.verified}")
+    print(f"\ncalls {dict(run.placed)}, closed {last['closed']:g}, read {run.verified} journals")
     print(f"faults set {dict(run.faults)}\n{table(found)}")
     return {growth.name: growth for growth in found}
 

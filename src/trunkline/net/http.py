@@ -41,6 +41,9 @@ _DRAIN_S = 0.05  # the end of a finished stream is one packet behind its last ev
 _KEEPALIVE_S = 60.0  # longer than a caller's turn, so that the next one finds a warm connection
 _DNS_TTL_S = 60
 _READ_BUFFER_BYTES = 64 << 10  # aiohttp stops reading the socket at twice this
+_PIECE_BYTES = 4 << 10  # a token takes 400; 4 kB of the worst take a millisecond to decode
+_LINE_BYTES = 8 << 10  # a status line or a header: a proxy's longest are policies of 4 kB
+_HEADERS = 128  # of one response: providers behind two proxies send 40
 
 
 def client_session() -> aiohttp.ClientSession:
@@ -58,6 +61,10 @@ def client_session() -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         trust_env=False,
         read_bufsize=_READ_BUFFER_BYTES,
+        max_line_size=_LINE_BYTES,
+        max_field_size=_LINE_BYTES,
+        max_headers=_HEADERS,
+        auto_decompress=False,  # we ask for none: a kilobyte must stay one
     )
 
 
@@ -153,7 +160,7 @@ class SseStage(Generic[In, Out]):
     ) -> AsyncGenerator[Out, None]:
         parser = SseParser(self._endpoint.name)
         try:
-            while chunk := await self._wait(response.content.readany(), watch):
+            while chunk := await self._wait(_piece(response), watch):
                 for event in parser.feed(chunk):
                     for output in decoder.feed(event):
                         watch.spoke = True
@@ -207,6 +214,13 @@ class SseStage(Generic[In, Out]):
             headers = {name.lower(): value for name, value in response.headers.items()}
             error = self._codec.refusal(response.status, headers, await _body(response))
             raise self._redacted(error) if isinstance(error, EndpointError) else error
+        coding = response.headers.get("Content-Encoding", "identity")
+        if coding.lower() != "identity":
+            raise EndpointError(
+                self._endpoint.name,
+                Fault.MALFORMED,
+                f"answered with the encoding {coding[:40]!r}, though only identity was accepted",
+            )
         # Some servers name no type at all; a page of HTML or a JSON object names its own.
         if "Content-Type" in response.headers and response.content_type != "text/event-stream":
             raise EndpointError(
@@ -251,6 +265,14 @@ def _token(endpoint: str, key: str | None) -> str | None:
         f"{endpoint}: the key is empty or has spaces, line breaks or non-ASCII signs (not shown). "
         f"Copy it again, without quotes and line ends, or leave it out if the endpoint needs none"
     )
+
+
+async def _piece(response: aiohttp.ClientResponse) -> bytes:
+    """What has come, no more than other calls can wait for."""
+    piece = await response.content.read(_PIECE_BYTES)
+    if len(piece) == _PIECE_BYTES:  # more is there, and would come without a pause
+        await asyncio.sleep(0)
+    return piece
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
