@@ -73,5 +73,5 @@ def judged(samples: Sequence[Mapping[str, float]], warm_up_s: float) -> list[Gro
     """The growth of every column but the clock's and the counters', after the warm-up."""
     start = samples[0]["mono"] + warm_up_s
     kept = [sample for sample in samples if sample["mono"] >= start]
-    names = [name for name in samples[0] if name not in ("mono", "closed", "calls")]
+    names = [name for name in samples[0] if name not in ("mono", "closed", "calls", "starved_s")]
     return [growth(name, [sample[name] for sample in kept]) for name in names]

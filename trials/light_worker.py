@@ -21,6 +21,7 @@ import socket
 import sys
 import threading
 import time
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,7 @@ from trunkline.calls.steps import AnyStage, Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.contracts import Carrier, Context
 from trunkline.core.routing import Router, RoutingPolicy
+from trunkline.core.turns import Window
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import SseStage, client_session
@@ -46,7 +48,7 @@ from trunkline.records.worker import WorkerRecords
 from trunkline.telephony.leg import TwilioCarrier
 from trunkline.telephony.server import TelephonyConfig, TelephonyServer
 from trunkline.testing.simulated import endpoint
-from trunkline.types import LLM, STT, TTS, AudioFrame, CallId, Persona, Sample, Transcript
+from trunkline.types import LLM, STT, TTS, AudioFrame, CallId, Mono, Persona, Sample, Transcript
 
 LEAKS: Final = ("", "memory", "socket", "task")
 _LEAK_BYTES: Final = 100_000
@@ -93,6 +95,29 @@ class Arrivals(Timed):
         Arrivals.closed += 1
 
 
+class Ticks:
+    """Paced like a call: how much CPU time the event loop's thread took since the tick before.
+
+    Unlike a lag it does not count the time that other processes had the core.
+    """
+
+    def __init__(self, pacer: Pacer) -> None:
+        self._last = time.thread_time()
+        self.when, self.cpu_s = array("d"), array("d")
+        pacer.join(self)
+
+    def hear(self, window: Window, now: Mono) -> None:
+        raise AssertionError(f"nothing was said at {now}, but {window}")
+
+    def tick(self, now: Mono) -> None:
+        self.when.append(now)
+        self._last, spent_s = (at := time.thread_time()), at - self._last
+        self.cpu_s.append(spent_s)
+
+    def broke(self, error: Exception) -> None:
+        raise error
+
+
 def sample(server: TelephonyServer, wal: Path) -> dict[str, float]:
     """What this process holds now. Linux: reads /proc."""
     own = Path("/proc/self")
@@ -113,6 +138,7 @@ def sample(server: TelephonyServer, wal: Path) -> dict[str, float]:
         "children_rss_kb": sum(_rss_kb(Path(f"/proc/{pid}")) for pid in children),
         "wal_files": sum(1 for _ in wal.rglob("*.tlw")),
         "calls": server.calls,
+        "starved_s": int((_text(own / "schedstat") or "0 0").split()[1]) / 1e9,
         "closed": Arrivals.closed,
     }
 
@@ -138,13 +164,16 @@ def _nothing(decision: EgressDecision) -> None:
     del decision
 
 
-async def _commands(folder: Path, journals: Sequence[Timed]) -> None:
+async def _commands(folder: Path, journals: Sequence[Timed], ticks: Ticks | None) -> None:
     """Obey the parent until it closes our standard input."""
     loop, lines = asyncio.get_running_loop(), asyncio.Queue[bytes](maxsize=16)
     loop.add_reader(0, lambda: lines.put_nowait(os.read(0, 64)))
     while line := await lines.get():
         if line.strip() == b"arrivals":
             seen = {j.stream: [list(j.at), list(j.when)] for j in journals if j.at}
+            if ticks is not None:
+                told = json.dumps([list(ticks.when), list(ticks.cpu_s)])
+                (folder / "ticks.json").write_text(told)
             part = folder / "arrivals.part"
             part.write_text(json.dumps(seen))
             part.rename(folder / "arrivals.json")
@@ -212,7 +241,7 @@ async def main(options: argparse.Namespace) -> None:
                 json.dumps({"ready": {"port": server.port, "pid": os.getpid()}}) + "\n"
             )
             sys.stdout.flush()
-            await _commands(folder, journals)
+            await _commands(folder, journals, Ticks(pacer) if options.timed else None)
             await server.close(0.0)
             for task in (pacing, sampling):
                 task.cancel()

@@ -1,17 +1,25 @@
 """The door of a worker: what anybody on the network may ask before we know who it is.
 
 aiohttp bounds what a request may be; here it is told how much, and what it does not bound is added:
-how many peers may be connected, and how long a body may take. A request that is refused gets its
-status; a peer that never completes one is disconnected, for there is nothing to answer.
+how many peers may come in a second and be connected, and how long a body may take. A request that
+is refused gets its status; a peer that never completes one is disconnected, for there is nothing to
+answer. The limits are for the worker as a whole: whoever wants them by address has a proxy do it.
 """
 
 import asyncio
+import logging
 import re
-from typing import Final
+import time
+from collections.abc import Callable
+from typing import Final, cast
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler, Middleware
 from typing_extensions import override
+
+from trunkline.telephony.wire import Pace
 
 REQUEST_S: Final = 10.0
 """From the connection, or the response before, to the end of a request's head. Also how long an
@@ -35,10 +43,33 @@ HEADERS_MAX: Final = 64
 CONNECTIONS_MAX: Final = 256
 """Connections that are no streams. Beyond, the one that waits longest gets a 503: it has had its
 time, and the files that a process may open are for calls."""
+PEERS_PER_S: Final = 50.0
+"""New connections, and requests, in the long run. A call takes two of each, so this is 25 new calls
+a second on a worker that carries a hundred. What it has to spare belongs to those that are up."""
+PEERS_BURST: Final = 200
+"""The same at once: a campaign that starts."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
+_TOLD_CHARS: Final = 200
 _FORM: Final = "application/x-www-form-urlencoded"
 _BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class _InOneLine(logging.Filter):
+    """What is no HTTP is the noise of any public port: one line, no traceback, nobody is paged."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+            told = f"{type(error).__name__}: {error.message}"[:_TOLD_CHARS]
+            record.msg, record.args = "a request was refused: %r", (told,)
+        return True
+
+
+_log = logging.getLogger(__name__)
+_log.addFilter(_InOneLine())
 
 
 class Door(web.AppRunner):
@@ -55,8 +86,11 @@ class Door(web.AppRunner):
             max_field_size=HEADER_BYTES_MAX,
             max_headers=HEADERS_MAX,
             auto_decompress=False,  # no client of ours compresses; a bomb stays small
+            logger=_log,
         )
         self._waiting: dict[web.RequestHandler, None] = {}
+        self._pace = Pace(PEERS_PER_S, PEERS_BURST, time.monotonic)
+        app.middlewares.append(_paced(Pace(PEERS_PER_S, PEERS_BURST, time.monotonic)))
 
     @property
     @override
@@ -65,8 +99,10 @@ class Door(web.AppRunner):
         made = super().server
         return None if made is None else _Counted(made, self)  # type: ignore[return-value]  # all that sites ask is to be called
 
-    def enter(self, connection: web.RequestHandler) -> None:
-        """One more connection; the oldest goes if there are too many."""
+    def enter(self, make: Callable[[], web.RequestHandler]) -> asyncio.Protocol:
+        """One more connection: refused if it comes too soon, else the oldest is if too many."""
+        if not self._pace.take():
+            return _TooSoon()
         if len(self._waiting) >= CONNECTIONS_MAX:
             # Those that are gone have no transport; nor has, for a moment, one that was just made.
             gone = [it for it in list(self._waiting)[:-128] if it.transport is None]
@@ -74,7 +110,9 @@ class Door(web.AppRunner):
                 del self._waiting[it]
             if not gone:
                 self._refuse(next(iter(self._waiting)))
+        connection = make()
         self._waiting[connection] = None
+        return connection
 
     def admit(self, connection: web.RequestHandler) -> None:
         """*connection* has become a stream: calls have a limit of their own."""
@@ -91,10 +129,30 @@ class _Counted:
     def __init__(self, made: web.Server, door: Door) -> None:
         self._made, self._door = made, door
 
-    def __call__(self) -> web.RequestHandler:
-        connection = self._made()
-        self._door.enter(connection)
-        return connection
+    def __call__(self) -> asyncio.Protocol:
+        return self._door.enter(self._made)
+
+
+class _TooSoon(asyncio.Protocol):
+    """Says so without having read a byte: it is to cost as little as can be."""
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        told = cast("asyncio.WriteTransport", transport)
+        told.write(_BUSY)
+        told.close()
+
+
+def _paced(pace: Pace) -> Middleware:
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not pace.take():
+            response = web.Response(status=503, text="too many requests at once\n")
+            response.force_close()  # whatever else it has sent along
+            return response
+        return await handler(request)
+
+    return middleware
 
 
 async def read_form(request: web.Request) -> dict[str, list[str]]:
@@ -110,7 +168,7 @@ async def read_form(request: web.Request) -> dict[str, list[str]]:
         raise web.HTTPRequestTimeout(
             text=f"the body took longer than {BODY_S:g} s\n", headers={"Connection": "close"}
         ) from None
-    except web.RequestPayloadError as broken:
+    except (web.RequestPayloadError, ConnectionError) as broken:
         raise web.HTTPBadRequest(text="the body is not what its head promised\n") from broken
     form: dict[str, list[str]] = {}
     try:

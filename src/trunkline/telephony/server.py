@@ -293,7 +293,10 @@ class TelephonyServer:
             decode_text=False,
             autoping=False,  # so that pings count as what they are: messages to be answered
         )
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionError:
+            return ws  # it left while it was let in
         pace = Pace(wire.MESSAGES_PER_S, wire.MESSAGES_BURST, asyncio.get_running_loop().time)
         socket = AiohttpSocket(ws, request.transport, pace)
         if self._leaving or self._full(request):

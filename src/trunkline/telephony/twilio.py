@@ -351,8 +351,8 @@ def _is_known(text: bytes | str, known: frozenset[str]) -> bool:
     """Whether a message that did not fit is of an event that it had to fit."""
     try:
         return _event.decode(text).event in known
-    except msgspec.ValidationError:
-        return True  # no event at all: broken
+    except (ValueError, RecursionError):
+        return True  # no event at all, or malformed behind what did not fit: broken
 
 
 def _name(message: _FromCarrier) -> str:
