@@ -19,8 +19,8 @@ MAX_EVENT_BYTES = 1 << 20
 """A provider's event is under 10 kB; a megabyte is a peer gone wrong, not a long answer."""
 MAX_IDLE_BYTES = 64 << 10
 """Between two events: keep-alives are 20 bytes and come once in seconds, so an hour of them."""
-MAX_STREAM_BYTES = 8 << 20
-"""Of one answer: some 20,000 tokens at the 400 bytes that a verbose provider spends on each; a
+MAX_STREAM_BYTES = 4 << 20
+"""Of one answer: some 10,000 tokens at the 400 bytes that a verbose provider spends on each; a
 spoken answer has a hundred, and one that thinks aloud a few thousand."""
 
 _BOM = b"\xef\xbb\xbf"
