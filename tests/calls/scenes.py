@@ -96,6 +96,7 @@ class Scene:
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
     reprompts: bool = False
+    vad: Callable[[], SimVad] = SimVad
 
     async def play(self, broken: BrokenCall | None = None) -> "Scene":
         """Run the call to its end; *broken*: it goes on with that one."""
@@ -111,7 +112,7 @@ class Scene:
             StageName("llm"): self.llms,
             StageName("tts"): self.tts,
         }
-        pacer = Pacer(SimVad())
+        pacer = Pacer(self.vad())
         agent = Agent(lambda: persona, self.tools, routes, self.policies)
         worker = Worker(agent, pacer, Router(RoutingPolicy()), lambda _: self.journal)
         async with asyncio.TaskGroup() as group:
