@@ -118,8 +118,7 @@ class CallSession:
             finally:
                 self._pacer.leave(self._vad)  # first: `hear` begins tasks that nobody would cancel
                 for task in self._tasks | self._reply:
-                    if not task.cancelling():  # a second time would break into its tidying up
-                        task.cancel()
+                    task.cancel()
 
     # -- the pacer's half: audio and time --------------------------------------------------------
 
