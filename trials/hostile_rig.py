@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from trials.hostile import Attack, Fate, draw, play
+from trials.hostile import Attack, draw
+from trials.hostile_play import Fate, play
 from trunkline.errors import TrunklineError
 from trunkline.records.store import Store
 from trunkline.types import FRAME_SAMPLES

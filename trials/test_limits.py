@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from trials.hostile import MEDIA, Attack, Fate, Send, call, play, post, ws
+from trials.hostile import MEDIA, Attack, Send, call, post, ws
+from trials.hostile_play import Fate, play
 from trials.twilio_line_rig import echo, serving
 from trunkline.telephony import door, leg, twilio, wire
 

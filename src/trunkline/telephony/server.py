@@ -296,7 +296,7 @@ class TelephonyServer:
         try:
             await ws.prepare(request)
         except ConnectionError:
-            return ws  # it left while it was let in
+            return web.Response(status=400)  # it left while it was let in: nobody reads this
         pace = Pace(wire.MESSAGES_PER_S, wire.MESSAGES_BURST, asyncio.get_running_loop().time)
         socket = AiohttpSocket(ws, request.transport, pace)
         if self._leaving or self._full(request):
