@@ -38,7 +38,7 @@ from trunkline.telephony.twilio import AgentAudio, AgentClear, AgentMark, Carrie
 from trunkline.types import SAMPLE_RATE, Sample
 
 _SPOKEN_FRAMES = round((SPEAKS_AT_S + SPOKEN_S) / FRAME_S)
-_TEXT, _PING, _PONG = 0x81, 0x89, 0x8A  # RFC 6455 section 5.2, whole messages
+_TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A  # RFC 6455 section 5.2, whole messages
 _GROUPS = 10  # of lines, 2 ms apart: callers do not share a clock
 
 
@@ -70,6 +70,7 @@ class Line(asyncio.Protocol):
         self.replied_at, self.reply_s = array("d"), array("d")
         """When each reply began, and how long after the caller had finished. What is said before
         that (a greeting) is no reply."""
+        self.parameters: dict[str, str] = {}
         self.lost = False
         self._side = CarrierSide(self.stream, f"CA{number}")
         self._path, self._frames, self._open = path, frames, False
@@ -97,7 +98,9 @@ class Line(asyncio.Protocol):
                 if b" 101 " not in head[:20]:
                     raise AssertionError(f"no WebSocket: {head[:80]!r}")
                 self._open, self._inbox = True, rest
-                self._transport.write(frame(self._side.connected()) + frame(self._side.start({})))
+                self._transport.write(
+                    frame(self._side.connected()) + frame(self._side.start(self.parameters))
+                )
             return
         now, place = time.monotonic(), 0
         while len(data) - place >= 4:
@@ -110,6 +113,8 @@ class Line(asyncio.Protocol):
                 self._take(data[start : start + size], now)
             elif kind == _PING:
                 self._transport.write(frame(data[start : start + size], _PONG))
+            elif kind == _CLOSE:
+                self._transport.close()
             place = start + size
         self._inbox = data[place:]
 

@@ -102,6 +102,7 @@ class Scene:
     tool_s: float = 0.1
     filler: str = ""
     reprompts: bool = False
+    vad: Callable[[], SimVad] = SimVad
 
     async def play(self, broken: BrokenCall | None = None) -> "Scene":
         """Run the call to its end; *broken*: it goes on with that one."""
@@ -117,7 +118,7 @@ class Scene:
             StageName("llm"): self.llms,
             StageName("tts"): self.tts,
         }
-        pacer = Pacer(SimVad())
+        pacer = Pacer(self.vad())
         fillers = Fillers(self.filler)
         await fillers.render(self.tts)
         agent = Agent(lambda: persona, self.tools, routes, self.policies, fillers)

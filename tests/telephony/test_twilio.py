@@ -179,7 +179,7 @@ def test_another_audio_format_is_refused() -> None:
     decoder.decode(text(CONNECTED))
     form = {"encoding": "audio/x-l16", "sampleRate": 16000, "channels": 1}
     start = {"streamSid": STREAM, "callSid": CALL, "mediaFormat": form}
-    with pytest.raises(InputError, match="audio/x-l16 16000 Hz"):
+    with pytest.raises(InputError, match="'audio/x-l16' 16000 Hz"):
         decoder.decode(text({"event": "start", "streamSid": STREAM, "start": start}))
 
 

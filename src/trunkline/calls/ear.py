@@ -35,7 +35,7 @@ class Utterance:
         self._frames = frames
         self._grown = asyncio.Event()
         self._closed = False
-        self._on_close: list[Callable[[], None]] = []
+        self._on_close: set[Callable[[], None]] = set()
 
     @property
     def closed(self) -> bool:
@@ -60,7 +60,11 @@ class Utterance:
         if self._closed:
             act()
         else:
-            self._on_close.append(act)
+            self._on_close.add(act)
+
+    def forget(self, act: Callable[[], None]) -> None:
+        """Do not call *act* any more; idempotent."""
+        self._on_close.discard(act)
 
     async def source(self) -> AsyncIterator[AudioFrame]:
         """All frames so far at once, then each as it comes, until the utterance is closed."""

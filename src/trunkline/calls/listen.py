@@ -7,6 +7,7 @@ time, so no word that the caller said is lost.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from trunkline.calls.ear import Utterance
 from trunkline.calls.steps import Desk, SttStage, attempt
@@ -56,17 +57,24 @@ async def _recognise(
     name = stage.endpoint.name
     try:
         async with asyncio.timeout(None) as limit:
-            utterance.when_closed(lambda: limit.reschedule(desk.now() + FINAL_DEADLINE_S))
-            async with stage.open(utterance.source(), context) as transcripts:
-                async for transcript in transcripts:
-                    _note(desk, transcript, context.where, stage)
-                    if transcript.final:
-                        return transcript
-                    interim(transcript.text)
+            utterance.when_closed(due := partial(_final_is_due, limit, desk))
+            try:
+                async with stage.open(utterance.source(), context) as transcripts:
+                    async for transcript in transcripts:
+                        _note(desk, transcript, context.where, stage)
+                        if transcript.final:
+                            return transcript
+                        interim(transcript.text)
+            finally:
+                utterance.forget(due)  # a recogniser may fail while the caller still speaks
     except TimeoutError:
         late = "no final transcript after the end of speech"
         raise EndpointError(name, Fault.SILENT, late, deadline_s=FINAL_DEADLINE_S) from None
     raise EndpointError(name, Fault.CUT, "the stream ended without a final transcript")
+
+
+def _final_is_due(limit: asyncio.Timeout, desk: Desk) -> None:
+    limit.reschedule(desk.now() + FINAL_DEADLINE_S)
 
 
 def _note(desk: Desk, transcript: Transcript, where: Where, stage: SttStage) -> None:

@@ -106,18 +106,18 @@ class CallSession:
 
     async def run(self) -> str:
         """From `Started` to the end of the leg; why it ended."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
                 self._spawn(self._leg())
                 end = await self._converse()
                 self._note("call.ended", {"reason": end.reason, "broken": end.lost})
                 await self._carrier.hangup(end.reason)
+                return end.reason
+            finally:
+                self._pacer.leave(self._vad)  # first: `hear` begins tasks that nobody would cancel
                 for task in self._tasks | self._reply:
                     task.cancel()
-                return end.reason
-        finally:
-            self._pacer.leave(self._vad)
 
     # -- the pacer's half: audio and time --------------------------------------------------------
 

@@ -37,6 +37,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 _DRAIN_S = 0.05  # the end of a finished stream is one packet behind its last event
+_PIECE_BYTES = 4 << 10  # a token takes 400; 4 kB of the worst take a millisecond to decode
 
 
 class SseStage(Generic[In, Out]):
@@ -139,7 +140,7 @@ class SseStage(Generic[In, Out]):
     ) -> AsyncGenerator[Out, None]:
         parser = SseParser(self.endpoint.name)
         try:
-            while chunk := await self._remote.wait(response.content.readany(), watch):
+            while chunk := await self._remote.wait(_piece(response), watch):
                 for event in parser.feed(chunk):
                     for output in decoder.feed(event):
                         watch.spoke = True
@@ -157,6 +158,13 @@ class SseStage(Generic[In, Out]):
             if not isinstance(meant, Exception):
                 return meant
             raise self._remote.redacted(meant) if isinstance(meant, EndpointError) else meant
+        coding = response.headers.get("Content-Encoding", "identity")
+        if coding.lower() != "identity":
+            raise EndpointError(
+                self.endpoint.name,
+                Fault.MALFORMED,
+                f"answered with the encoding {coding[:40]!r}, though only identity was accepted",
+            )
         # Some servers name no type at all; a page of HTML or a JSON object names its own.
         if "Content-Type" in response.headers and response.content_type != "text/event-stream":
             raise EndpointError(
@@ -174,6 +182,14 @@ def _may_end(decoder: Decoder[Out]) -> bool:
     except EndpointError:
         return False
     return True
+
+
+async def _piece(response: aiohttp.ClientResponse) -> bytes:
+    """What has come, no more than other calls can wait for."""
+    piece = await response.content.read(_PIECE_BYTES)
+    if len(piece) == _PIECE_BYTES:  # more is there, and would come without a pause
+        await asyncio.sleep(0)
+    return piece
 
 
 async def _given(outputs: Sequence[Out]) -> AsyncIterator[Out]:

@@ -31,6 +31,8 @@ _REFUSAL_S = 0.5  # an error page that dribbles is not worth more of a caller's 
 _KEEPALIVE_S = 60.0  # longer than a caller's turn, so that the next one finds a warm connection
 _DNS_TTL_S = 60
 _READ_BUFFER_BYTES = 64 << 10  # aiohttp stops reading the socket at twice this
+_LINE_BYTES = 8 << 10  # a status line or a header: a proxy's longest are policies of 4 kB
+_HEADERS = 128  # of one response: providers behind two proxies send 40
 
 
 class _Refused(aiohttp.ClientError):
@@ -56,6 +58,10 @@ def client_session() -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         trust_env=False,
         read_bufsize=_READ_BUFFER_BYTES,
+        max_line_size=_LINE_BYTES,
+        max_field_size=_LINE_BYTES,
+        max_headers=_HEADERS,
+        auto_decompress=False,  # we ask for none: a kilobyte must stay one
         middlewares=(_upgraded,),
         trace_configs=[_reuse_told()],
     )

@@ -7,7 +7,8 @@ Source: WHATWG HTML Living Standard, "Server-sent events", sections "Parsing an 
   resumed, and every provider repeats the event's name inside its JSON.
 * Data stays bytes. The standard decodes UTF-8 with replacement characters; a codec decodes JSON,
   which must be valid UTF-8 or be malformed, and a character split by the network needs no care.
-* An event is bounded, because a peer that never sends a blank line must not eat the worker.
+* A stream is bounded, each event of it and what comes between events: a peer that never sends a
+  blank line, or nothing but comments as fast as the line carries them, must not eat the worker.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ from trunkline.errors import EndpointError, Fault
 
 MAX_EVENT_BYTES = 1 << 20
 """A provider's event is under 10 kB; a megabyte is a peer gone wrong, not a long answer."""
+MAX_IDLE_BYTES = 64 << 10
+"""Between two events: keep-alives are 20 bytes and come once in seconds, so an hour of them."""
+MAX_STREAM_BYTES = 4 << 20
+"""Of one answer: some 10,000 tokens at the 400 bytes that a verbose provider spends on each; a
+spoken answer has a hundred, and one that thinks aloud a few thousand."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -33,6 +39,7 @@ class SseParser:
         self._line = bytearray()
         self._data: list[bytes] = []
         self._data_bytes = 0
+        self._idle_bytes = self._stream_bytes = 0
         self._first_line = True
         self._after_cr = False
 
@@ -40,8 +47,11 @@ class SseParser:
         """The data of each event that *chunk* completes, in order; lazy, so exhaust it.
 
         Events before a fault are given before it is raised: `EndpointError` (`MALFORMED`) when an
-        event outgrows its bound.
+        event, the stream or what is no event outgrows its bound.
         """
+        self._stream_bytes += len(chunk)
+        if self._stream_bytes > MAX_STREAM_BYTES:
+            raise self._endless(f"an answer is longer than {MAX_STREAM_BYTES} bytes")
         if self._after_cr and chunk:
             # A CR ended the line at once: waiting to see whether a LF follows would hold back an
             # event until the next one comes.
@@ -52,9 +62,7 @@ class SseParser:
             text = piece.rstrip(b"\r\n")
             self._line += text
             if len(self._line) + self._data_bytes > self._max:
-                raise EndpointError(
-                    self._endpoint, Fault.MALFORMED, f"an event is longer than {self._max} bytes"
-                )
+                raise self._endless(f"an event is longer than {self._max} bytes")
             if len(text) == len(piece):
                 break  # the line goes on in the next chunk
             line = bytes(self._line)
@@ -65,7 +73,12 @@ class SseParser:
             if line:
                 self._field(line)
             elif self._data:
+                self._idle_bytes = 0
                 yield self._take()
+                continue
+            self._idle_bytes += len(line) + 1
+            if self._idle_bytes > MAX_IDLE_BYTES + self._data_bytes:
+                raise self._endless(f"{MAX_IDLE_BYTES} bytes came without an event")
         self._after_cr = chunk.endswith(b"\r") or (self._after_cr and not chunk)
 
     def _field(self, line: bytes) -> None:
@@ -75,6 +88,9 @@ class SseParser:
             value = value.removeprefix(b" ")
             self._data.append(value)
             self._data_bytes += len(value) + 1
+
+    def _endless(self, what: str) -> EndpointError:
+        return EndpointError(self._endpoint, Fault.MALFORMED, what)
 
     def _take(self) -> bytes:
         data = b"\n".join(self._data)

@@ -40,6 +40,8 @@ OPEN_S: Final = 5.0
 _OPEN_AGAIN_S: Final = 0.05
 STALL_S: Final = 5.0
 """A write that takes longer is a dead disk; longer than any caller waits for a tool."""
+LATE_S: Final = 1.0
+"""A worker that looks so late was itself stopped or starved, and cannot blame the disk."""
 
 Place = NewType("Place", int)
 """Where a record lies in the log: segment number << 32 | byte offset."""
@@ -196,13 +198,20 @@ class WorkerLog:
         if self._watchdog is not None or not self._batch or self._failure:
             return
         batch, self._batch = self._batch, []
-        self._watchdog = self._loop.call_later(
-            self._stall_s,
-            self._fail,
-            f"the disk hangs: a write to {self.directory} takes longer than {self._stall_s:g} s",
-        )
+        self._watch()
         writing = self._lane.submit(partial(self._disk.write, batch))
         writing.add_done_callback(partial(self._written, self._appended))
+
+    def _watch(self) -> None:
+        due = self._loop.time() + self._stall_s
+        self._watchdog = self._loop.call_at(due, self._stalled, due)
+
+    def _stalled(self, due: float) -> None:
+        if self._loop.time() - due > LATE_S:
+            self._watch()  # it was us who stood still: what the disk did meanwhile is not known yet
+            return
+        why = f"a write to {self.directory} takes longer than {self._stall_s:g} s"
+        self._fail(f"the disk hangs: {why}")
 
     def _written(self, upto: int, writing: asyncio.Future[None]) -> None:
         if self._watchdog is not None:

@@ -17,10 +17,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from trunkline.contracts import CarrierEvent, Media, Started, Stopped
+from trunkline.contracts import CarrierEvent, Digit, Media, Started, Stopped
 from trunkline.errors import CarrierLost, InputError
 from trunkline.telephony import twilio
-from trunkline.telephony.wire import Outbox, Socket
+from trunkline.telephony.wire import Outbox, OverLimit, Pace, Socket
 from trunkline.types import SAMPLE_RATE
 
 START_S: Final = 5.0
@@ -29,6 +29,13 @@ IDLE_S: Final = 10.0
 """Without media: Twilio sends a frame every 20 ms, muted or not; after this the caller is gone."""
 FLUSH_S: Final = 2.0
 """How long a hang-up waits for the outbox: longer than any jitter that the line survives."""
+AHEAD_S: Final = 10.0
+"""How far a caller's audio may be ahead of the clock: as much as the line may have been silent, so
+that what is recorded of a call is never longer than the call."""
+KEYS_PER_S: Final = 20.0
+"""Keys in the long run: a detector takes 80 ms a key at least (ITU-T Q.24)."""
+KEYS_BURST: Final = 50
+"""Keys at once: a card's number and all else that was typed while the network stalled."""
 _BUSY_S: Final = 0.1
 """How soon an agent that does not read is looked at again."""
 _PIECE_BYTES: Final = SAMPLE_RATE  # one second: small enough that `clear` finds most of it unsent
@@ -46,7 +53,8 @@ class TwilioCarrier:
         self._delivered = asyncio.Event()
         self._reason: str | None = None
         self._clock = asyncio.get_running_loop().time
-        self._heard = self._clock()
+        self._began = self._heard = self._clock()
+        self._keys = Pace(KEYS_PER_S, KEYS_BURST, self._clock)
         self._reading = False
 
     async def events(self) -> AsyncGenerator[CarrierEvent, None]:
@@ -122,9 +130,10 @@ class TwilioCarrier:
         try:
             text = await self._socket.receive()
             event = None if text is None else self._decoder.decode(text)
+            self._check(event)
         except InputError as broken:
             self._end(f"the carrier broke the protocol: {broken}")
-            await self._socket.close(1002, "protocol error")
+            await self._socket.close(1008 if isinstance(broken, OverLimit) else 1002, str(broken))
             return Stopped(self._reason or "", lost=True)
         finally:
             self._reading = False
@@ -138,6 +147,20 @@ class TwilioCarrier:
             self._end(event.reason)
             self._outbox.finish()
         return event
+
+    def _check(self, event: CarrierEvent | None) -> None:
+        """`OverLimit` if no phone call could have brought *event* by now."""
+        if isinstance(event, Media):
+            end_s = (event.at + len(event.mulaw)) / SAMPLE_RATE
+            if end_s > self._clock() - self._began + AHEAD_S:
+                raise OverLimit(
+                    f"media stream: audio up to {end_s:.1f} s of the stream, which began "
+                    f"{self._clock() - self._began:.1f} s ago; send it at the pace of speech"
+                )
+        elif isinstance(event, Digit) and not self._keys.take():
+            raise OverLimit(
+                f"media stream: more than {KEYS_BURST} keys at once or {KEYS_PER_S:g} a second"
+            )
 
     def _put(self, message: bytes, *, audio: bool = False) -> None:
         try:

@@ -33,15 +33,20 @@ from aiohttp import web
 
 from trunkline.contracts import Started
 from trunkline.errors import CarrierLost, InputError
-from trunkline.telephony import leg, twilio, webhook
+from trunkline.telephony import leg, twilio, webhook, wire
 from trunkline.telephony.admission import Admission
+from trunkline.telephony.door import (
+    FIELD_CHARS_MAX,
+    WEBHOOK_BYTES_MAX,
+    Door,
+    check_host,
+    read_form,
+)
 from trunkline.telephony.leg import TwilioCarrier
 from trunkline.telephony.twiml import twiml_connect, twiml_hangup, twiml_refuse
-from trunkline.telephony.wire import CLOSE_S, AiohttpSocket
+from trunkline.telephony.wire import CLOSE_S, AiohttpSocket, Pace
 from trunkline.types import CallId, Wall, uuid7
 
-WEBHOOK_BYTES_MAX: Final = 64 * 1024
-"""A webhook's form: Twilio sends some 40 short fields."""
 SHUTDOWN_S: Final = 5.0
 """For `on_call` to return after its leg was hung up, before it is cancelled."""
 REDIRECT_S: Final = 2.0
@@ -56,7 +61,6 @@ _RESUME: Final = "resume"
 _OUR_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _TICKET: Final = "trunkline_ticket"
 _CALLER: Final = "trunkline_caller"
-_CALLER_CHARS_MAX: Final = 128  # a number or a SIP address; keeps the parameter within its limit
 
 _UNSIGNED: Final = (
     "a request to %s whose X-Twilio-Signature does not fit was refused; if it came from Twilio: "
@@ -139,11 +143,7 @@ class TelephonyServer:
                 web.get("/health/live", _live),
             ]
         )
-        self._runner = web.AppRunner(
-            self.app,
-            access_log=None,  # its lines carry callers' numbers in a GET webhook's query
-            shutdown_timeout=SHUTDOWN_S,
-        )
+        self._runner = Door(self.app, shutdown_timeout=SHUTDOWN_S)
 
     @property
     def calls(self) -> int:
@@ -227,15 +227,16 @@ class TelephonyServer:
 
     async def _voice(self, request: web.Request) -> web.Response:
         """The webhook: TwiML for a call."""
-        posted = await request.post()  # empty for a GET
-        form = {name: [str(value) for value in posted.getall(name)] for name in posted}
+        form = await read_form(request)
         if not self._signed(request, self._public(request), form):
             _log.warning(_UNSIGNED, VOICE_PATH, self._public(request))
             return web.Response(status=403, text="X-Twilio-Signature does not match\n")
         fields = {name: values[-1] for name, values in form.items()} or dict(request.query)
-        call, caller = fields.get("CallSid", ""), fields.get("From", "")[:_CALLER_CHARS_MAX]
-        if not call:
-            return web.Response(status=400, text="CallSid is missing: this is Twilio's webhook\n")
+        call, caller = fields.get("CallSid", ""), fields.get("From", "")[:FIELD_CHARS_MAX]
+        if not 0 < len(call) <= FIELD_CHARS_MAX:
+            return web.Response(
+                status=400, text="CallSid is missing or too long: this is Twilio's webhook\n"
+            )
         response = _xml(await self._twiml(request, call, caller))
         if self._closing or not self.config.keep_alive:
             response.force_close()
@@ -299,13 +300,19 @@ class TelephonyServer:
             compress=False,  # mu-law does not compress, and deflate would cost each frame 50 us
             max_msg_size=twilio.MESSAGE_BYTES_MAX,
             decode_text=False,
+            autoping=False,  # so that pings count as what they are: messages to be answered
         )
-        await ws.prepare(request)
-        socket = AiohttpSocket(ws, request.transport)
+        try:
+            await ws.prepare(request)
+        except ConnectionError:
+            return web.Response(status=400)  # it left while it was let in: nobody reads this
+        pace = Pace(wire.MESSAGES_PER_S, wire.MESSAGES_BURST, asyncio.get_running_loop().time)
+        socket = AiohttpSocket(ws, request.transport, pace)
         if self._leaving or self.admission.full:
             await socket.close(1013, "busy: try again later")
             return ws
         room = self._has_room(request)
+        self._runner.admit(request.protocol)
         self.admission.streams += 1
         self._idle.clear()
         try:
@@ -370,7 +377,7 @@ class TelephonyServer:
 
     def _public(self, request: web.Request) -> str:
         """How the outside reaches us, without a slash at the end."""
-        return (self.config.public_url or f"{request.scheme}://{request.host}").rstrip("/")
+        return (self.config.public_url or f"{request.scheme}://{check_host(request)}").rstrip("/")
 
 
 def _named(call: str, parameters: Mapping[str, str]) -> str:

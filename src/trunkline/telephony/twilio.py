@@ -14,7 +14,9 @@ What is tolerated, and what is not:
 * A payload need not be 20 ms long; whoever needs frames of one length cuts them.
 * A repeated or late chunk (its number not above the last one's) is dropped and counted: over one
   TCP connection it means that the carrier itself was late, and a live ear cannot use the past.
-* Missing chunks show as a jump of `Media.at`.
+* Missing chunks show as a jump of `Media.at`, which never goes back: a frame that overlaps the one
+  before by up to 20 ms is moved behind it, one from further back is late, and dropped and counted.
+  Whether a time is in the future only a clock can tell: see `leg`.
 * Anything malformed, too big or out of sequence is an `InputError`, and the leg should end:
   a peer that breaks its protocol once cannot be trusted to mean the next message.
 """
@@ -27,19 +29,27 @@ import msgspec
 
 from trunkline.contracts import CarrierEvent, Digit, MarkPlayed, Media, Started, Stopped
 from trunkline.errors import InputError
-from trunkline.types import SAMPLE_RATE, Sample
+from trunkline.types import FRAME_SAMPLES, SAMPLE_RATE, Sample
 
 MESSAGE_BYTES_MAX: Final = 32 * 1024
 """One message of the carrier: a 20 ms frame takes 330 bytes, a start with long parameters 8 kB."""
 AGENT_MESSAGE_BYTES_MAX: Final = 256 * 1024
 """One message to the carrier: 24 s of audio in one piece, more than any synthesis sends at once."""
+PARAMETERS_MAX: Final = 32
+"""`<Parameter>`s of a stream: we send a handful."""
+PARAMETER_CHARS_MAX: Final = 500
+"""A `<Parameter>`'s name or value: Twilio's limit for both together."""
 _SAMPLES_PER_MS: Final = SAMPLE_RATE // 1000
+_OVERLAP_SAMPLES: Final = FRAME_SAMPLES
 
 _T = TypeVar("_T")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-# 24 hours is the longest call that Twilio allows; a jump beyond it is not a gap but nonsense.
+# 24 hours is the longest call that Twilio allows; what is beyond it is not a gap but nonsense.
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
+Chunk = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
+ParameterText = Annotated[str, msgspec.Meta(max_length=PARAMETER_CHARS_MAX)]
+Parameters = Annotated[dict[ParameterText, ParameterText], msgspec.Meta(max_length=PARAMETERS_MAX)]
 Key = Annotated[str, msgspec.Meta(pattern="^[0-9A-D*#]$")]
 
 
@@ -65,7 +75,7 @@ class _StartBody(msgspec.Struct, rename="camel"):
     call_sid: Name
     account_sid: str = ""
     tracks: list[str] = msgspec.field(default_factory=lambda: ["inbound"])
-    custom_parameters: dict[str, str] = msgspec.field(default_factory=dict)
+    custom_parameters: Parameters = msgspec.field(default_factory=dict)
     media_format: _MediaFormat = msgspec.field(default_factory=_MediaFormat)
 
 
@@ -76,8 +86,8 @@ class _Start(_Base, tag="start", kw_only=True):
 
 class _MediaBody(msgspec.Struct):
     payload: bytes  # msgspec reads and writes bytes as strict base64
-    chunk: int = 0
-    timestamp: Milliseconds = 0
+    chunk: Chunk = 0
+    timestamp: Milliseconds | None = None
     track: str = "inbound"
 
 
@@ -154,11 +164,12 @@ class StreamDecoder:
     *stream*: the id to send with, once started. *dropped*: repeated or late chunks so far.
     """
 
-    __slots__ = ("_chunk", "_state", "dropped", "stream")
+    __slots__ = ("_chunk", "_end", "_state", "dropped", "stream")
 
     def __init__(self) -> None:
         self._state = "new"
         self._chunk = 0
+        self._end = Sample(0)
         self.stream = ""
         self.dropped = 0
 
@@ -208,8 +219,8 @@ class StreamDecoder:
         if body.media_format != _MediaFormat():
             form = body.media_format
             raise InputError(
-                f"Twilio stream: start.mediaFormat is {form.encoding} {form.sample_rate} Hz x "
-                f"{form.channels}; only audio/x-mulaw 8000 Hz x 1 is understood"
+                f"Twilio stream: start.mediaFormat is {form.encoding[:40]!r} {form.sample_rate} Hz "
+                f"x {form.channels}; only audio/x-mulaw 8000 Hz x 1 is understood"
             )
         self._state, self.stream = "started", body.stream_sid
         return Started(body.call_sid, body.stream_sid, "", body.custom_parameters)
@@ -220,8 +231,13 @@ class StreamDecoder:
         if body.chunk and body.chunk <= self._chunk:
             self.dropped += 1
             return None
-        self._chunk = body.chunk
-        return Media(body.payload, Sample(body.timestamp * _SAMPLES_PER_MS))
+        at = self._end if body.timestamp is None else Sample(body.timestamp * _SAMPLES_PER_MS)
+        if at < self._end - _OVERLAP_SAMPLES:
+            self.dropped += 1
+            return None
+        self._chunk, at = body.chunk, max(at, self._end)
+        self._end = Sample(at + len(body.payload))
+        return Media(body.payload, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,8 +351,8 @@ def _is_known(text: bytes | str, known: frozenset[str]) -> bool:
     """Whether a message that did not fit is of an event that it had to fit."""
     try:
         return _event.decode(text).event in known
-    except msgspec.ValidationError:
-        return True  # no event at all: broken
+    except (ValueError, RecursionError):
+        return True  # no event at all, or malformed behind what did not fit: broken
 
 
 def _name(message: _FromCarrier) -> str:

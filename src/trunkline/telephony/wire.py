@@ -1,7 +1,8 @@
 """What both ends of a media socket share: the socket as we see it, and a bounded outbox.
 
-aiohttp's exceptions become ours here: what the peer did wrong is an `InputError`, a socket that
-is gone is a `CarrierLost` to the sender and the end of the messages to the reader.
+aiohttp's exceptions become ours here: what the peer did wrong is an `InputError` (`OverLimit` if it
+was too much rather than wrong), a socket that is gone is a `CarrierLost` to the sender and the end
+of the messages to the reader.
 """
 
 import asyncio
@@ -22,6 +23,34 @@ OUTBOX_BYTES_MAX: Final = 512 * 1024
 """Some 40 s of audio as JSON: a peer so far behind plays nothing that is still meant."""
 KERNEL_SEND_BYTES: Final = 64 * 1024
 """The kernel's send buffer: left alone it grows to minutes of audio and hides a stuck peer."""
+KERNEL_RECEIVE_BYTES: Final = 16 * 1024
+"""The kernel's receive buffer, a second of a call: what is read at once is decoded at once, and a
+peer that floods must not hold up the frames of the others for longer than a millisecond or two."""
+MESSAGES_PER_S: Final = 200.0
+"""From one peer in the long run: four times its frames, echoes of our marks and keys."""
+MESSAGES_BURST: Final = 1_000
+"""At once: what a network that stalled for ten seconds delivers when it comes back."""
+_TURN: Final = 32
+"""Messages of one peer that are taken before the others get their turn."""
+
+
+class OverLimit(InputError):
+    """The peer kept to the protocol, but sent more than any phone call does."""
+
+
+class Pace:
+    """A token bucket: *burst* at once, *per_s* in the long run."""
+
+    def __init__(self, per_s: float, burst: int, clock: Callable[[], float]) -> None:
+        self._per_s, self._burst, self._clock = per_s, burst, clock
+        self._left, self._at = float(burst), clock()
+
+    def take(self) -> bool:
+        """Whether one more is within the bounds."""
+        now = self._clock()
+        self._left = min(self._left + (now - self._at) * self._per_s, self._burst) - 1.0
+        self._at = now
+        return self._left >= 0.0
 
 
 class Socket(Protocol):
@@ -56,11 +85,15 @@ class AiohttpSocket:
         self,
         ws: web.WebSocketResponse[bool] | ClientWebSocketResponse[bool],
         transport: asyncio.Transport | None,
+        pace: Pace | None = None,
     ) -> None:
-        self._ws, self._transport = ws, transport
+        """*pace*: what the peer may send; pings count if *ws* leaves them to us (`autoping`)."""
+        self._ws, self._transport, self._pace = ws, transport, pace
+        self._taken = 0
         raw = None if transport is None else transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, KERNEL_SEND_BYTES)
+            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, KERNEL_RECEIVE_BYTES)
 
     @classmethod
     def of_client(cls, ws: ClientWebSocketResponse[bool]) -> "AiohttpSocket":
@@ -70,17 +103,38 @@ class AiohttpSocket:
 
     async def receive(self) -> bytes | str | None:
         """The next text message, None once closed."""
-        message = await self._ws.receive()
-        if message.type is WSMsgType.TEXT:
-            text: bytes | str = message.data
-            return text
-        match message.type:
-            case WSMsgType.BINARY:
-                raise InputError("media stream: a binary message; the protocol is JSON text")
-            case WSMsgType.ERROR if isinstance(message.data, aiohttp.WebSocketError):
-                raise InputError(f"media stream: {message.data}")
-            case _:
-                return None
+        while True:
+            await self._take_turn()
+            message = await self._ws.receive()
+            self._count()
+            if message.type is WSMsgType.TEXT:
+                text: bytes | str = message.data
+                return text
+            match message.type:
+                case WSMsgType.PING:
+                    with suppress(ConnectionError, aiohttp.ClientError):  # the next read tells
+                        await self._ws.pong(message.data)
+                case WSMsgType.PONG:
+                    pass
+                case WSMsgType.BINARY:
+                    raise InputError("media stream: a binary message; the protocol is JSON text")
+                case WSMsgType.ERROR if isinstance(message.data, aiohttp.WebSocketError):
+                    raise InputError(f"media stream: {message.data}")
+                case _:
+                    return None
+
+    async def _take_turn(self) -> None:
+        # What has arrived already is read without a pause: a flood would starve all other calls.
+        self._taken += 1
+        if self._taken % _TURN == 0:
+            await asyncio.sleep(0)
+
+    def _count(self) -> None:
+        if self._pace is not None and not self._pace.take():
+            raise OverLimit(
+                f"media stream: more than {MESSAGES_BURST} messages at once or "
+                f"{MESSAGES_PER_S:g} a second; send a frame every 20 ms"
+            )
 
     async def send(self, message: bytes, /) -> None:
         """Send one text message."""
@@ -93,8 +147,7 @@ class AiohttpSocket:
         """Close; without a handshake if the peer does not take part in one."""
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(2 * CLOSE_S):  # aiohttp's own limit leaves the sending out
-                # A close frame carries at most 123 bytes of reason (RFC 6455 section 5.5).
-                await self._ws.close(code=code, message=reason.encode()[:123])
+                await self._ws.close(code=code, message=_reason(reason))
                 return
         self.abort()
 
@@ -107,6 +160,11 @@ class AiohttpSocket:
     def close_code(self) -> int | None:
         """The code that the socket was closed with."""
         return self._ws.close_code
+
+
+def _reason(text: str) -> bytes:
+    """*text* as a close frame carries it: at most 123 bytes, valid UTF-8 (RFC 6455 section 5.5)."""
+    return text.encode(errors="replace")[:123].decode(errors="ignore").encode()
 
 
 class Outbox:

@@ -15,6 +15,15 @@ class Line(asyncio.SubprocessTransport):
     def __init__(self) -> None:
         super().__init__()
         self.pipe = Pipe()
+        self.killed = False
+
+    @override
+    def get_returncode(self) -> int | None:
+        return -9 if self.killed else None
+
+    @override
+    def kill(self) -> None:
+        self.killed = True
 
     @override
     def get_pipe_transport(self, fd: int) -> asyncio.BaseTransport:
@@ -85,7 +94,19 @@ async def test_a_chatty_process_is_made_to_wait() -> None:
     while not line.pipe.reading:
         await made.next_frame()
         taken += 1
-    assert taken == 34
+    assert taken == 33
+
+
+async def test_a_few_large_frames_are_a_full_inbox() -> None:
+    """64 frames of eight megabytes would be half a gigabyte."""
+    made, line = process()
+    for _ in range(2):
+        assert line.pipe.reading
+        made.pipe_data_received(1, encode(Frame(Kind.RESULT, 1, bytes(600_000))))
+    assert not line.pipe.reading
+    for _ in range(2):
+        assert await made.next_frame() is not None
+    assert line.pipe.reading
 
 
 async def test_stdout_that_is_no_frame_breaks_the_process() -> None:
@@ -94,6 +115,10 @@ async def test_stdout_that_is_no_frame_breaks_the_process() -> None:
     made.pipe_data_received(1, b"Traceback (most recent call last)")
     assert await made.next_frame() is None
     assert made.fault is Fault.MALFORMED
+    assert line.killed
+    for _ in range(1_000):
+        made.pipe_data_received(1, bytes(65_536))
+    assert await made.next_frame() is None
     made.write(b"lost")
     assert line.pipe.written == b""
 

@@ -25,6 +25,7 @@ START_DEADLINE_S = 20.0
 RESULT_DEADLINE_S = 10.0
 """A child that owes a result for so long hangs, and is killed; results take milliseconds."""
 _CLOSE_S = 2.0
+_WORDS_BYTES_MAX = 2_000  # of what a child says about itself: it goes into a line of the log
 _BACKOFF_FIRST_S, _BACKOFF_MAX_S = 0.5, 30.0
 
 
@@ -114,7 +115,9 @@ class Child:
             raise await self._death()
         if frame.kind is Kind.REFUSE:
             await self._failed()
-            raise InputError(f"{self._endpoint}: {frame.payload.decode()}")
+            raise InputError(f"{self._endpoint}: {_words(frame)}")
+        if frame.kind is not Kind.READY:
+            raise await self._out_of_turn(frame)
 
     @asynccontextmanager
     async def exchange(self) -> AsyncIterator[Exchange]:
@@ -148,7 +151,9 @@ class Child:
         if frame is None:
             raise await self._death()
         if frame.kind is Kind.FAIL:
-            raise EndpointError(self._endpoint, Fault.UNAVAILABLE, frame.payload.decode())
+            raise EndpointError(self._endpoint, Fault.UNAVAILABLE, _words(frame))
+        if frame.kind is not Kind.RESULT:
+            raise await self._out_of_turn(frame)
         return frame.payload
 
     async def _next_of(self, exchange: int) -> Frame | None:
@@ -171,6 +176,11 @@ class Child:
             f"its process ended ({process.broken}, status {code}): "
             + (" / ".join(tail[-3:]) or "it said nothing"),
         )
+
+    async def _out_of_turn(self, frame: Frame) -> EndpointError:
+        await self._failed()
+        what = f"its process sent {frame.kind.name} out of turn and was ended"
+        return EndpointError(self._endpoint, Fault.MALFORMED, what)
 
     async def _failed(self) -> None:
         await self._end(asked=False)
@@ -200,6 +210,10 @@ class Child:
             pass  # deaf, or gone in this moment
         finally:
             process.transport.close()  # kills it if it still runs
+
+
+def _words(frame: Frame) -> str:
+    return frame.payload[:_WORDS_BYTES_MAX].decode(errors="replace")
 
 
 class _ChildExchange:

@@ -15,6 +15,7 @@ from trunkline.providers.embedded.framing import Frame, FrameReader, FramingErro
 
 _STDERR_MAX = 2_000
 _INBOX_MAX = 64  # frames that wait for their reader before the process is made to wait
+_INBOX_BYTES_MAX = 1 << 20  # of payload, and of the one frame that may be larger
 
 
 class EngineProcess(asyncio.SubprocessProtocol):
@@ -25,6 +26,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
         self.broken: str | None = None
         self.fault = Fault.CUT
         self.exited = asyncio.Event()
+        self._waiting_bytes = 0
         self._stderr = bytearray()
         self._reader = FrameReader()
         self._arrived = asyncio.Event()
@@ -41,11 +43,17 @@ class EngineProcess(asyncio.SubprocessProtocol):
             self._stderr += data
             del self._stderr[:-_STDERR_MAX]
             return
+        if self.fault is Fault.MALFORMED:
+            return  # what follows a broken frame means nothing, and must not pile up
         try:
-            self.inbox.extend(self._reader.feed(data))
+            for frame in self._reader.feed(data):
+                self.inbox.append(frame)
+                self._waiting_bytes += len(frame.payload)
         except FramingError as error:
             self.broken, self.fault = f"it sent {error}", Fault.MALFORMED
-        if len(self.inbox) > _INBOX_MAX:
+            if self.transport is not None and self.transport.get_returncode() is None:
+                self.transport.kill()  # an idle one would go on until somebody asked it something
+        if self._full(1):
             self._pause(paused=True)
         self._arrived.set()
 
@@ -68,9 +76,11 @@ class EngineProcess(asyncio.SubprocessProtocol):
                 return None
             self._arrived.clear()
             await self._arrived.wait()
-        if self._paused and len(self.inbox) <= _INBOX_MAX // 2:
+        frame = self.inbox.popleft()
+        self._waiting_bytes -= len(frame.payload)
+        if self._paused and not self._full(0.5):
             self._pause(paused=False)
-        return self.inbox.popleft()
+        return frame
 
     def write(self, data: bytes) -> None:
         """Queue *data* for its stdin; lost if it is broken, which `next_frame` tells."""
@@ -81,6 +91,11 @@ class EngineProcess(asyncio.SubprocessProtocol):
     def stderr_tail(self) -> str:
         """The end of what it wrote to stderr."""
         return self._stderr.decode(errors="replace").strip()
+
+    def _full(self, share: float) -> bool:
+        return (
+            len(self.inbox) > _INBOX_MAX * share or self._waiting_bytes > _INBOX_BYTES_MAX * share
+        )
 
     def _pause(self, *, paused: bool) -> None:
         pipe = self.transport and self.transport.get_pipe_transport(1)

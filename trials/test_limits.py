@@ -1,0 +1,147 @@
+"""The limits that need sockets: each is crossed, and kept just below."""
+
+import asyncio
+import json
+import random
+import time
+from contextlib import suppress
+
+import pytest
+
+from trials.hostile import MEDIA, Attack, Send, call, post, ws
+from trials.hostile_play import Fate, play
+from trials.twilio_line_rig import echo, serving
+from trunkline.telephony import door, leg, twilio, wire
+
+FORM = b"CallSid=CA1&From=1"
+GET = b"GET /twilio/voice?CallSid=CA1%s HTTP/1.1\r\nHost: h\r\n%s\r\n"
+
+
+def one(*sends: bytes) -> Attack:
+    return Attack("limit", "", [Send(data) for data in sends], "wait")
+
+
+async def told(*sends: bytes) -> tuple[Fate, float]:
+    async with serving(echo) as server:
+        began = time.monotonic()
+        fate = await play(server.port, one(*sends))
+        return fate, time.monotonic() - began
+
+
+def filled(count: int) -> bytes:
+    return b"&".join([b"CallSid=CA1", *(b"f%d=1" % number for number in range(count - 1))])
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize(
+    ("within", "beyond", "status"),
+    [
+        (
+            GET % (b"&x=" + b"a" * (door.LINE_BYTES_MAX - 100), b""),
+            GET % (b"&x=" + b"a" * door.LINE_BYTES_MAX, b""),
+            400,
+        ),
+        (
+            GET % (b"", b"X: " + b"a" * (door.HEADER_BYTES_MAX - 100) + b"\r\n"),
+            GET % (b"", b"X: " + b"a" * (door.HEADER_BYTES_MAX + 100) + b"\r\n"),
+            400,
+        ),
+        (
+            GET % (b"", b"".join(b"X%d: 1\r\n" % n for n in range(door.HEADERS_MAX - 10))),
+            GET % (b"", b"".join(b"X%d: 1\r\n" % n for n in range(door.HEADERS_MAX + 1))),
+            400,
+        ),
+        (
+            post(FORM + b"&x=" + b"a" * (door.WEBHOOK_BYTES_MAX - 100)),
+            post(FORM + b"&x=" + b"a" * door.WEBHOOK_BYTES_MAX),
+            413,
+        ),
+        (post(filled(door.FIELDS_MAX)), post(filled(door.FIELDS_MAX + 1)), 400),
+        (
+            post(b"CallSid=" + b"a" * door.FIELD_CHARS_MAX),
+            post(b"CallSid=" + b"a" * (door.FIELD_CHARS_MAX + 1)),
+            400,
+        ),
+    ],
+    ids=["line", "header", "headers", "form", "fields", "call_sid"],
+)
+def test_a_request_is_bounded(within: bytes, beyond: bytes, status: int) -> None:
+    """What Twilio sends passes, what is larger gets its status."""
+    assert asyncio.run(told(within))[0].status == 200
+    assert asyncio.run(told(beyond))[0].status == status
+
+
+def test_a_peer_that_takes_its_time_is_let_go() -> None:
+    """A head, a body and a start have their deadlines."""
+
+    async def main() -> list[tuple[Fate, float]]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(told(*sends)) for sends in ((), (post(b"", size=9),), (MEDIA,))
+            ]
+        return [task.result() for task in tasks]
+
+    head, body, start = asyncio.run(main())
+    assert (head[0].status, round(head[1])) == (0, round(door.REQUEST_S))
+    assert body[0].status == 408
+    assert door.BODY_S <= body[1] < door.BODY_S + door.LINGER_S + 1
+    assert (start[0].code, round(start[1])) == (1002, round(leg.START_S))
+
+
+@pytest.mark.ci
+def test_peers_that_come_too_fast_are_refused_and_calls_go_on() -> None:
+    """The burst is let in, the rest gets a 503 unread; so do requests on one connection."""
+
+    async def main() -> tuple[int, int, Fate]:
+        async with serving(echo) as server, asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(play(server.port, one(GET % (b"", b""))))
+                for _ in range(door.PEERS_BURST + 100)
+            ]
+        statuses = [task.result().status for task in tasks]
+        pipelined = await told((GET % (b"", b"")) * (door.PEERS_BURST + 100))
+        return statuses.count(200), statuses.count(503), pipelined[0]
+
+    let_in, refused, pipelined = asyncio.run(main())
+    assert let_in + refused == door.PEERS_BURST + 100
+    assert let_in >= door.PEERS_BURST
+    assert refused > 0
+    assert pipelined.status in (200, 503)
+
+
+def test_the_oldest_of_too_many_connections_is_refused() -> None:
+    """New peers get in; calls do not count."""
+
+    async def main() -> tuple[bytes, int]:
+        async with serving(echo) as server:
+            held = []
+            for _ in range(door.CONNECTIONS_MAX + 1):
+                held.append(await asyncio.open_connection("127.0.0.1", server.port))
+                await asyncio.sleep(1.2 / door.PEERS_PER_S if len(held) > 100 else 0.005)
+            refused = b""
+            with suppress(OSError):
+                refused = await asyncio.wait_for(held[0][0].read(100), 1)
+            fate = await play(server.port, one(GET % (b"", b"")))
+            for _, writer in held:
+                writer.transport.abort()
+            return refused, fate.status
+
+    refused, fresh = asyncio.run(main())
+    assert b" 503 " in refused
+    assert fresh == 200
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (ws(b" " * (twilio.MESSAGE_BYTES_MAX + 1)), 1009),
+        (ws(json.dumps({"event": "unknown"}).encode()) * (wire.MESSAGES_BURST + 50), 1008),
+        (ws(b"", 9) * (wire.MESSAGES_BURST + 50), 1008),
+    ],
+    ids=["message", "messages", "pings"],
+)
+def test_a_stream_is_bounded(payload: bytes, code: int) -> None:
+    """Size and number of messages, pings among them; the close code says which."""
+    opening = b"".join(ws(message) for message in call(random.Random(1), 3)[:2])  # noqa: S311  # to be repeated
+    assert asyncio.run(told(MEDIA, opening, payload))[0].code == code
