@@ -33,7 +33,7 @@ class Judge:
         """How many sentences *text* has, which an attempt is asked to go on after."""
         sentences = self._answer.committed.get(len(text))
         if sentences is None:
-            self._note(f"asked to go on inside a sentence: {text[-40:]!r}")
+            self.note(f"asked to go on inside a sentence: {text[-40:]!r}")
             return 0
         return sentences
 
@@ -46,43 +46,44 @@ class Judge:
         try:
             place = sentences.index(sentence)
         except ValueError:
-            self._note(f"not a sentence of the answer: {sentence!r}")
+            self.note(f"not a sentence of the answer: {sentence!r}")
             return -1
-        self._note(f"{'repeated' if place < due else 'left out before'}: {sentence!r}")
+        self.note(f"{'repeated' if place < due else 'left out before'}: {sentence!r}")
         self._said = max(due, place + 1)
         return place
 
     def execute(self, calls: Sequence[ToolCall]) -> None:
         """The tools that a step asked for are run."""
         if len(calls) != 1:
-            self._note(f"{len(calls)} tool calls instead of one")
+            self.note(f"{len(calls)} tool calls instead of one")
         for call in calls:
             key = deed_key(CallId("simulated"), 0, 0, call)
             if key in self._deeds:
-                self._note(f"tool {call.name} would run twice")
+                self.note(f"tool {call.name} would run twice")
             self._deeds.add(key)
             if call.arguments != self._answer.tool.arguments:
-                self._note(f"half a tool call: {call.arguments!r}")
+                self.note(f"half a tool call: {call.arguments!r}")
 
     def settle(self, act: Settle, lanes: Sequence[Lane]) -> None:
         """A step is over; *lanes* are its attempts."""
         self._settled += 1
         if self._settled > self._steps:
-            self._note("a second reply in one turn")
+            self.note("a second reply in one turn")
         left = [lane.number for lane in lanes if lane.running]
         if left:
-            self._note(f"attempts {left} are left behind")
+            self.note(f"attempts {left} are left behind")
         last = self._settled == self._steps
         whole = self._said == len(self._answer.sentences)
         if last and act.reason == "stop" and not whole:
             missing = len(self._answer.sentences) - self._said
-            self._note(f"settled as complete with {missing} sentences unsaid")
+            self.note(f"settled as complete with {missing} sentences unsaid")
 
     def bounded(self, dead_s: float, max_s: float) -> None:
         """The turn is over; it was silent for *dead_s* at a time."""
         if dead_s > max_s:
-            self._note(f"dead air of {dead_s:.1f} s, more than {max_s:.1f} s")
+            self.note(f"dead air of {dead_s:.1f} s, more than {max_s:.1f} s")
 
-    def _note(self, what: str) -> None:
+    def note(self, what: str) -> None:
+        """Something is wrong."""
         if len(self.wrong) < WRONG_MAX:
             self.wrong.append(what)

@@ -41,12 +41,12 @@ class Lane:
         "first",
         "gap",
         "kind",
-        "last",
         "launched",
         "number",
         "reason",
         "running",
         "silent_s",
+        "slow_at",
         "suspected",
         "tool",
         "until",
@@ -64,7 +64,7 @@ class Lane:
         self.running, self.suspected, self.silent_s = True, False, 0.0
         self.fed = 0
         self.launched = self.first = self.gap = self.extra = 0.0
-        self.last = 0.0
+        self.slow_at = math.inf
         self.drip, self.bend = False, _STRAIGHT
         self.until = self.words
         self.reason = "tool_calls" if tool else "stop"

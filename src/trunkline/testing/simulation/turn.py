@@ -40,7 +40,12 @@ class Machine(Protocol):
 
 
 class Policy(Protocol):
-    """Who decides, for all calls of one worker: the endpoints' estimates live here."""
+    """Who decides, for all calls of one worker: the endpoints' estimates live here.
+
+    *slow_s*: an attempt that is silent for so long is reported by `slow`, once.
+    """
+
+    slow_s: float
 
     def begin(self, turn: "Turn", now: Mono) -> tuple[Machine, Sequence[int]]:
         """The machine of the turn's next step, and the endpoints to try, by number."""
@@ -50,6 +55,9 @@ class Policy(Protocol):
 
     def first(self, turn: "Turn", lane: Lane, now: Mono) -> None:
         """Its first useful token came."""
+
+    def slow(self, turn: "Turn", lane: Lane, now: Mono) -> None:
+        """It is silent for `slow_s`."""
 
     def sentence(self, turn: "Turn", lane: Lane, now: Mono) -> None:
         """It completed a sentence, which is spoken."""
@@ -63,6 +71,15 @@ class Policy(Protocol):
     def settled(self, turn: "Turn", winner: Lane | None, reason: str, now: Mono) -> None:
         """The step is over; *winner* ended well."""
 
+    def over(self, call: int) -> None:
+        """The call has ended."""
+
+    def probes(self, now: Mono) -> Sequence[int]:
+        """The endpoints that are asked for one token now."""
+
+    def probed(self, endpoint: int, seconds: float | None, now: Mono) -> None:
+        """A probe was answered after *seconds*, or not in time."""
+
 
 class Worker(Protocol):
     """What a turn needs of the worker that it runs on."""
@@ -70,6 +87,7 @@ class Worker(Protocol):
     draws: Draws
     policy: Policy
     voice_s: list[float]
+    """Seconds to first audio, `VOICES` a turn."""
     transport_s: float
 
     def strike(self, turn: "Turn", endpoint: int, now: float) -> FaultScript | None:
@@ -93,6 +111,7 @@ class Turn:
     __slots__ = (
         "_asked",
         "_next",
+        "_next_slow",
         "_order",
         "_said",
         "_worker",
@@ -129,6 +148,7 @@ class Turn:
         self._order: Sequence[int] = ()
         self._asked: dict[int, int] = {}
         self._next: Lane | None = None
+        self._next_slow = False
         self._said = 0
         self.step = -1
         self.primary = -1
@@ -153,7 +173,10 @@ class Turn:
         if self.machine is None:
             return self.begin(now)
         lane = self._next
-        if lane is not None:
+        if lane is not None and self._next_slow:
+            lane.slow_at = math.inf
+            self._worker.policy.slow(self, lane, Mono(now))
+        elif lane is not None:
             self._report(lane, now)
         elif not self._catch_up(now):
             self._feed(TICK, now)
@@ -166,12 +189,15 @@ class Turn:
             return math.inf
         soonest = self.machine.deadline()
         due = math.inf if soonest is None else float(soonest)
-        self._next = None
+        self._next, self._next_slow = None, False
         for lane in self.lanes:
             if lane.running:
                 at = lane.at(lane.mark())
+                slow = lane.slow_at < at and lane.fed == 0
+                if slow:
+                    at = lane.slow_at
                 if at <= due:
-                    due, self._next = at, lane
+                    due, self._next, self._next_slow = at, lane, slow
         return due
 
     # -- facts -----------------------------------------------------------------------------------
@@ -248,6 +274,7 @@ class Turn:
         script = self._worker.strike(self, endpoint, now)
         if script is not None:
             lane.suffer(script)
+        lane.slow_at = now + self._worker.policy.slow_s
         self.lanes.append(lane)
         if act.kind is words.Kind.PRIMARY:
             self.primary = endpoint if self.primary < 0 else self.primary

@@ -43,6 +43,14 @@ class MeasuredConfig(Model):
     tokens_per_s: Positive = Field(default=75.0, description="tokens per second of its answers")
 
 
+class ExpectedConfig(Model):
+    """What the policy is told of an endpoint before it has measured anything."""
+
+    ttft_p50_s: Positive = Field(description="seconds: median time to first token")
+    ttft_p95_s: Positive = Field(description="seconds: its 95th percentile, of the body")
+    slow_share: Share = Field(default=0.02, description="the share of requests beyond that body")
+
+
 class EndpointWorld(Model):
     """One endpoint as it is on a good day."""
 
@@ -57,6 +65,9 @@ class EndpointWorld(Model):
         default="none", description="troubles of testing/laws.yaml, such as everyday or none"
     )
     failure_domain: Text = Field(description="what fails together with it, such as a cloud region")
+    expected: ExpectedConfig | None = Field(
+        default=None, description="a mapping: what the policy is told before it has measured"
+    )
     stretch: Positive = Field(
         default=1.0, description="a number: every time is so many times as long"
     )
