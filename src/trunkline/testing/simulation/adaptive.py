@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from trunkline.core.attempt_words import AttemptPolicy
+from trunkline.core.attempt_words import AttemptPolicy, Measured
 from trunkline.core.attempts import Attempts
-from trunkline.core.health import SLOW_S, Measure
+from trunkline.core.health import Measure
 from trunkline.core.routing import CallState, Known, Router, RoutingPolicy
 from trunkline.errors import Fault
 from trunkline.testing.simulation.lanes import Lane
@@ -15,12 +15,11 @@ from trunkline.types import Mono
 class Adaptive:
     """One worker. It learns from its own calls alone, and from its probes."""
 
-    slow_s = SLOW_S
-
     def __init__(self, router: Router, names: Sequence[str], draws: Sequence[float]) -> None:
         self.names, self.router = tuple(names), router
         self._number = {name: number for number, name in enumerate(self.names)}
         self._draws = draws
+        self._policy = AttemptPolicy()
         self._calls: dict[int, tuple[CallState, str | None]] = {}
 
     @classmethod
@@ -36,30 +35,19 @@ class Adaptive:
         )
         self._calls[turn.call] = state, last
         plan = self.router.plan(self.names, last, state, now)
-        policy = AttemptPolicy(
-            hedge_after_s=plan.hedge_after_s,
-            gap_floor_s=plan.gap_floor_s,
-            gap_floor_empty_s=plan.gap_floor_empty_s,
-            recovery_q95_s=plan.recovery_q95_s,
-        )
-        return Attempts(policy), [self._number[name] for name in plan.candidates]
+        machine = Attempts(self._policy, plan, state.purse)
+        return machine, [self._number[name] for name in plan.candidates]
 
     def launched(self, turn: Turn, lane: Lane, now: Mono) -> None:
-        """Its silence is watched by the turn."""
+        """Its machine watches it."""
 
-    def first(self, turn: Turn, lane: Lane, now: Mono) -> None:
-        """Its time to first token is known, unless it was booked as slow before."""
-        if now - lane.launched < SLOW_S:
-            self.router.observe(
-                self.names[lane.endpoint], Measure.FIRST, now - lane.launched, now
-            )
+    def measured(self, turn: Turn, lane: Lane, act: Measured, now: Mono) -> None:
+        """Learn from it."""
+        self.router.observe(self.names[lane.endpoint], act.what, act.seconds, now, act.times)
 
-    def slow(self, turn: Turn, lane: Lane, now: Mono) -> None:
-        """It is silent for `SLOW_S`."""
-        self.router.observe(self.names[lane.endpoint], Measure.SLOW, SLOW_S, now)
-
-    def sentence(self, turn: Turn, lane: Lane, now: Mono) -> None:
-        """It completed a sentence."""
+    def gaps(self, lane: Lane, seconds: float, times: int, now: Mono) -> None:
+        """Learn from them."""
+        self.router.observe(self.names[lane.endpoint], Measure.GAP, seconds, now, times)
 
     def failed(self, turn: Turn, lane: Lane, fault: Fault, now: Mono) -> None:
         """It failed."""

@@ -15,6 +15,7 @@ from trunkline.types import ToolCallDelta
 
 POOL = 256
 """Answers that a worker's calls share: texts cost time to make, and only their shape matters."""
+WORDS_MAX = 30
 _ONSETS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 
@@ -38,9 +39,9 @@ class Answer:
 
 
 def _word(number: int) -> str:
-    """A word of its own for every *number*."""
+    """A word of its own for every *number* up to 4,899; every second one is shorter."""
     letters = []
-    for _ in range(3):
+    for _ in range(2 + number % 2):
         number, onset = divmod(number, len(_ONSETS))
         number, vowel = divmod(number, len(_VOWELS))
         letters.append(_ONSETS[onset] + _VOWELS[vowel])
@@ -49,7 +50,8 @@ def _word(number: int) -> str:
 
 def answer_of(lengths: list[int], number: int) -> Answer:
     """The answer number *number*, whose sentences have so many words (at least 2 each)."""
-    words = [_word(i * 101 + number) for i in range(sum(lengths))]
+    # 101 and 4,900 have no factor in common: no word comes twice
+    words = [_word((i * 101 + number) % 4_900) for i in range(sum(lengths))]
     starts, sentences, ends, at = [0], [], [], 0
     for length in lengths:
         spoken = words[starts[-1] : starts[-1] + length]
@@ -80,6 +82,7 @@ def answers(talk: TalkConfig, rng: np.random.Generator) -> list[Answer]:
     pool = []
     for number, count in enumerate(counts):
         drawn = talk.words_median * np.exp(talk.words_sigma * rng.standard_normal(count))
-        # a sentence of one word could be told from no other by the gate; none is longer than 40
-        pool.append(answer_of([int(n) for n in np.clip(np.rint(drawn), 2, 40)], number))
+        # longer ones would be cut at `core.phrases.LONG_CHARS`, which is tested elsewhere
+        lengths = np.clip(np.rint(drawn), 2, WORDS_MAX).astype(int).tolist()
+        pool.append(answer_of(lengths, number))
     return pool

@@ -47,9 +47,8 @@ HABITS = {
 class Plain:
     """The machine of one step; lanes are numbered in the order of their launch."""
 
-    def __init__(self, habit: Habit) -> None:
-        self._habit = habit
-        self._candidates = 0
+    def __init__(self, habit: Habit, candidates: int) -> None:
+        self._habit, self._candidates = habit, candidates
         self._running: dict[int, float] = {}  # lane -> its last sign of life
         self._phrases: dict[int, Phrases] = {}
         self._launched = 0
@@ -63,8 +62,7 @@ class Plain:
         if self._settled:
             return ()
         match fact:
-            case words.Begin(candidates):
-                self._candidates = candidates
+            case words.Begin():
                 return self._begin(now)
             case words.Text(lane, text) if lane in self._running:
                 acts = self._lead(lane, now)
@@ -163,8 +161,6 @@ class Plain:
 class Baseline:
     """A worker of theirs: what a call learnt of its endpoints is all that is known."""
 
-    slow_s = math.inf
-
     def __init__(self, habit: Habit, endpoints: int) -> None:
         self._habit, self._endpoints = habit, endpoints
         self._sour: dict[int, list[int]] = {}
@@ -178,7 +174,8 @@ class Baseline:
             failed = sour.index(endpoint) + 1 if endpoint in sour else 0
             return failed, endpoint != last, endpoint
 
-        return Plain(self._habit), sorted(range(self._endpoints), key=rank)
+        order = sorted(range(self._endpoints), key=rank)
+        return Plain(self._habit, self._endpoints), order
 
     def failed(self, turn: Turn, lane: Lane, fault: Fault, now: Mono) -> None:
         """It is the call's last choice from now on."""
@@ -205,13 +202,10 @@ class Baseline:
     def launched(self, turn: Turn, lane: Lane, now: Mono) -> None:
         """Nothing is learnt from it."""
 
-    def first(self, turn: Turn, lane: Lane, now: Mono) -> None:
+    def measured(self, turn: Turn, lane: Lane, act: words.Measured, now: Mono) -> None:
         """Nothing is learnt from it."""
 
-    def slow(self, turn: Turn, lane: Lane, now: Mono) -> None:
-        """Nothing is learnt from it."""
-
-    def sentence(self, turn: Turn, lane: Lane, now: Mono) -> None:
+    def gaps(self, lane: Lane, seconds: float, times: int, now: Mono) -> None:
         """Nothing is learnt from it."""
 
     def probes(self, now: Mono) -> Sequence[int]:

@@ -45,8 +45,6 @@ class Lane:
         "number",
         "reason",
         "running",
-        "silent_s",
-        "slow_at",
         "suspected",
         "tool",
         "until",
@@ -61,10 +59,9 @@ class Lane:
         self.tool = tool
         self.word0 = 0 if tool else answer.starts[sentence]
         self.words = TOOL_WORDS if tool else answer.starts[-1] - self.word0
-        self.running, self.suspected, self.silent_s = True, False, 0.0
+        self.running, self.suspected = True, False
         self.fed = 0
         self.launched = self.first = self.gap = self.extra = 0.0
-        self.slow_at = math.inf
         self.drip, self.bend = False, _STRAIGHT
         self.until = self.words
         self.reason = "tool_calls" if tool else "stop"

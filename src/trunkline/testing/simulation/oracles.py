@@ -115,12 +115,12 @@ class RegimeRouter(Router):
 class Everything:
     """The machine of the clairvoyant: every endpoint is asked, each sentence is its first one's."""
 
-    def __init__(self) -> None:
+    def __init__(self, candidates: int) -> None:
         self._running: set[int] = set()
         self._phrases: dict[int, Phrases] = {}
         self._said: dict[int, int] = {}
         self._tools: dict[int, list[ToolCallDelta]] = {}
-        self._candidates = self._spoken = 0
+        self._candidates, self._spoken = candidates, 0
         self._settled = False
 
     def feed(self, fact: words.Fact, now: Mono) -> Sequence[words.Act]:
@@ -128,8 +128,7 @@ class Everything:
         if self._settled:
             return ()
         match fact:
-            case words.Begin(candidates):
-                self._candidates = candidates
+            case words.Begin():
                 return self._launch()
             case words.Text(lane, text):
                 return self._say(lane, self._phrases[lane].feed(text))
@@ -187,7 +186,7 @@ class Clairvoyant(Baseline):
 
     @override
     def begin(self, turn: Turn, now: Mono) -> tuple[Machine, Sequence[int]]:
-        return Everything(), range(self._endpoints)
+        return Everything(self._endpoints), range(self._endpoints)
 
     @override
     def failed(self, turn: Turn, lane: object, fault: Fault, now: Mono) -> None:

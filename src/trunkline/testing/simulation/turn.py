@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from trunkline.core import attempt_words as words
+from trunkline.core.health import Measure
 from trunkline.errors import Fault
 from trunkline.testing.faults import FaultScript
 from trunkline.testing.simulation.answers import Answer
@@ -26,7 +27,7 @@ NOTICED_S = 1.5
 TOOL_S = 0.05
 """What a tool takes in these worlds."""
 STEPS_MAX = 4
-TICK = words.Tick()
+BEGIN, TICK = words.Begin(), words.Tick()
 
 
 class Machine(Protocol):
@@ -40,12 +41,7 @@ class Machine(Protocol):
 
 
 class Policy(Protocol):
-    """Who decides, for all calls of one worker: the endpoints' estimates live here.
-
-    *slow_s*: an attempt that is silent for so long is reported by `slow`, once.
-    """
-
-    slow_s: float
+    """Who decides, for all calls of one worker: the endpoints' estimates live here."""
 
     def begin(self, turn: "Turn", now: Mono) -> tuple[Machine, Sequence[int]]:
         """The machine of the turn's next step, and the endpoints to try, by number."""
@@ -53,20 +49,17 @@ class Policy(Protocol):
     def launched(self, turn: "Turn", lane: Lane, now: Mono) -> None:
         """An attempt begins."""
 
-    def first(self, turn: "Turn", lane: Lane, now: Mono) -> None:
-        """Its first useful token came."""
+    def measured(self, turn: "Turn", lane: Lane, act: words.Measured, now: Mono) -> None:
+        """Its machine says what is to be learnt of it; gaps between tokens come by `gaps`."""
 
-    def slow(self, turn: "Turn", lane: Lane, now: Mono) -> None:
-        """It is silent for `slow_s`."""
-
-    def sentence(self, turn: "Turn", lane: Lane, now: Mono) -> None:
-        """It completed a sentence, which is spoken."""
+    def gaps(self, lane: Lane, seconds: float, times: int, now: Mono) -> None:
+        """So many gaps between its words."""
 
     def failed(self, turn: "Turn", lane: Lane, fault: Fault, now: Mono) -> None:
         """It failed."""
 
     def cancelled(self, turn: "Turn", lane: Lane, now: Mono) -> None:
-        """It was cancelled; `lane.suspected` tells whether for its silence."""
+        """It was cancelled."""
 
     def settled(self, turn: "Turn", winner: Lane | None, reason: str, now: Mono) -> None:
         """The step is over; *winner* ended well."""
@@ -111,7 +104,6 @@ class Turn:
     __slots__ = (
         "_asked",
         "_next",
-        "_next_slow",
         "_order",
         "_said",
         "_worker",
@@ -148,7 +140,6 @@ class Turn:
         self._order: Sequence[int] = ()
         self._asked: dict[int, int] = {}
         self._next: Lane | None = None
-        self._next_slow = False
         self._said = 0
         self.step = -1
         self.primary = -1
@@ -165,7 +156,7 @@ class Turn:
         self.step += 1
         self.lanes = []
         self.machine, self._order = self._worker.policy.begin(self, Mono(now))
-        self._feed(words.Begin(len(self._order)), now)
+        self._feed(BEGIN, now)
         return self._schedule()
 
     def advance(self, now: float) -> float:
@@ -173,10 +164,7 @@ class Turn:
         if self.machine is None:
             return self.begin(now)
         lane = self._next
-        if lane is not None and self._next_slow:
-            lane.slow_at = math.inf
-            self._worker.policy.slow(self, lane, Mono(now))
-        elif lane is not None:
+        if lane is not None:
             self._report(lane, now)
         elif not self._catch_up(now):
             self._feed(TICK, now)
@@ -189,15 +177,12 @@ class Turn:
             return math.inf
         soonest = self.machine.deadline()
         due = math.inf if soonest is None else float(soonest)
-        self._next, self._next_slow = None, False
+        self._next = None
         for lane in self.lanes:
             if lane.running:
                 at = lane.at(lane.mark())
-                slow = lane.slow_at < at and lane.fed == 0
-                if slow:
-                    at = lane.slow_at
                 if at <= due:
-                    due, self._next, self._next_slow = at, lane, slow
+                    due, self._next = at, lane
         return due
 
     # -- facts -----------------------------------------------------------------------------------
@@ -205,9 +190,7 @@ class Turn:
     def _report(self, lane: Lane, now: float) -> None:
         mark = lane.mark()
         if mark < lane.until:
-            if lane.fed == 0:
-                self._worker.policy.first(self, lane, Mono(now))
-            self._feed(lane.take(mark + 1), now)
+            self._tell(lane, mark + 1, now, now)
             return
         self._catch_up(now)
         if not lane.running:
@@ -227,8 +210,24 @@ class Turn:
         for at, number, count in sorted(late):
             lane = self.lanes[number]
             if lane.running and self.machine is not None:
-                self._feed(lane.take(count), at)
+                self._tell(lane, count, at, now)
         return bool(late)
+
+    def _tell(self, lane: Lane, count: int, at: float, now: float) -> None:
+        """The words up to number *count* came, the last of them *at*; it is *now* for others.
+
+        A machine that is told of many words at once would take the time since the last piece for
+        a gap between tokens; what the estimators learn of gaps is therefore taken from the course.
+        """
+        fed = lane.fed
+        pause_s = lane.gap + lane.extra if fed <= lane.bend < count and lane.bend else 0.0
+        if pause_s:
+            self._worker.policy.gaps(lane, pause_s, 1, Mono(now))
+        steady = count - max(fed, 1) - (pause_s > 0)
+        if steady > 0:
+            drips = lane.drip and fed > lane.bend
+            self._worker.policy.gaps(lane, lane.extra if drips else lane.gap, steady, Mono(now))
+        self._feed(lane.take(count), at)
 
     def _feed(self, fact: words.Fact, now: float) -> None:
         machine = self.machine
@@ -252,9 +251,11 @@ class Turn:
                 if lane.running:
                     lane.running = False
                     self._worker.policy.cancelled(self, lane, Mono(now))
-            case words.Suspect(number, _, silent_s):
-                lane = self.lanes[number]
-                lane.suspected, lane.silent_s = True, silent_s
+            case words.Suspect(number):
+                self.lanes[number].suspected = True
+            case words.Measured(number, what):
+                if what is not Measure.GAP:
+                    self._worker.policy.measured(self, self.lanes[number], act, Mono(now))
             case words.Elect():
                 pass
             case words.Settle():
@@ -274,7 +275,6 @@ class Turn:
         script = self._worker.strike(self, endpoint, now)
         if script is not None:
             lane.suffer(script)
-        lane.slow_at = now + self._worker.policy.slow_s
         self.lanes.append(lane)
         if act.kind is words.Kind.PRIMARY:
             self.primary = endpoint if self.primary < 0 else self.primary
@@ -284,7 +284,6 @@ class Turn:
 
     def _say(self, lane: Lane, sentence: str, now: float) -> None:
         place = self.judge.say(sentence)
-        self._worker.policy.sentence(self, lane, Mono(now))
         ready = now + self._worker.voice_s[self.lot * VOICES + self._said % VOICES]
         starts = max(ready, self.drain)
         if self._said == 0:
