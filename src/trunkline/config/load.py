@@ -16,7 +16,6 @@ from trunkline.config.tree import Loc, Source, Tree, dotted, read
 from trunkline.errors import ConfigError
 from trunkline.types import DataClass, Endpoint, Zone
 
-
 Shape = TypeVar("Shape", bound=BaseModel)
 
 

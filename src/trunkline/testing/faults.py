@@ -35,7 +35,6 @@ from itertools import chain, islice, repeat
 from trunkline.errors import InputError
 from trunkline.testing.laws import TokenTiming
 
-
 TOKENS_MAX = 100_000
 """No answer is longer; the search for a moment in one ends here."""
 
@@ -91,9 +90,10 @@ class FaultScript:
     nothing given it is every one.
 
     *after_tokens*, or *after_s* (seconds after the first token; the fault then strikes at the first
-    token that would come later): where in the answer it strikes. *hold_s*: the provider recovers after that many seconds and goes on (None: it never does).
-    *gap_s*: seconds between comments or dripped tokens. An option that the kind does not know is
-    an `InputError`, as is one out of range.
+    token that would come later): where in the answer it strikes. *hold_s*: the provider recovers
+    after that many seconds and goes on (None: it never does). *gap_s*: seconds between comments or
+    dripped tokens. An option that the kind does not know is an `InputError`, as is one out of
+    range.
     """
 
     kind: FaultKind
@@ -115,9 +115,19 @@ class FaultScript:
         for option in fields(self)[1:]:
             if option.name not in _OPTIONS[self.kind]:
                 _check(getattr(self, option.name) == option.default, self.kind, option.name)
+        self._check_ranges()
+        if self.gap_s == 0:
+            raise InputError(f"fault {self.kind}: gap_s is 0: comments without a pause are a flood")
+        if self.to_s is not None and self.to_s <= self.from_s:
+            raise InputError(f"fault {self.kind}: to_s is {self.to_s}: not after from_s")
+        if self.after_s is not None and self.after_tokens:
+            raise InputError(f"fault {self.kind}: give after_tokens or after_s, not both")
+
+    def _check_ranges(self) -> None:
         for name in ("on_request", "on_turn"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"fault {self.kind}: {name} counts from 1")
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise InputError(f"fault {self.kind}: {name} counts from 1, not {count}")
         if not 400 <= self.status <= 599:
             raise InputError(
                 f"fault {self.kind}: status is {self.status}: give one from 400 to 599"
@@ -134,14 +144,8 @@ class FaultScript:
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise InputError(f"fault {self.kind}: {name} is {value}: it must be 0 or more")
-        if self.gap_s == 0:
-            raise InputError(f"fault {self.kind}: gap_s is 0: comments without a pause are a flood")
         if not 0 < self.share <= 1:
             raise InputError(f"fault {self.kind}: share is {self.share}: more than 0, at most 1")
-        if self.to_s is not None and self.to_s <= self.from_s:
-            raise InputError(f"fault {self.kind}: to_s is {self.to_s}: not after from_s")
-        if self.after_s is not None and self.after_tokens:
-            raise InputError(f"fault {self.kind}: give after_tokens or after_s, not both")
 
     @classmethod
     def parse(cls, raw: object, *, where: str = "fault") -> "FaultScript":

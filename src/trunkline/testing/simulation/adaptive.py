@@ -1,32 +1,43 @@
-"""Trunkline's own policy in a simulation: the router, the budget and the machine of the core."""
+"""Trunkline's own policy in a simulation: the router, the budget and the machine of the core.
 
-from collections.abc import Mapping, Sequence
+What is reported to the router, and when, is what `calls.think` and `calls.steps` report of a live
+call: change one with the other.
+"""
 
-from trunkline.core.attempt_words import AttemptPolicy, Measured
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from trunkline.core.attempt_words import AttemptPolicy, Kind, Measured
 from trunkline.core.attempts import Attempts
+from trunkline.core.decay import LOW_S
 from trunkline.core.health import Measure
-from trunkline.core.routing import CallState, Known, Router, RoutingPolicy
+from trunkline.core.routing import CallState, Router
 from trunkline.errors import Fault
 from trunkline.testing.simulation.lanes import Lane
-from trunkline.testing.simulation.turn import Machine, Turn
+from trunkline.testing.simulation.turn import Machine, Policy, Turn
 from trunkline.types import Mono
 
+_ON_ITS_OWN = {Kind.PRIMARY, Kind.CONTINUE}
 
-class Adaptive:
+
+class Adaptive(Policy):
     """One worker. It learns from its own calls alone, and from its probes."""
 
-    def __init__(self, router: Router, names: Sequence[str], draws: Sequence[float]) -> None:
+    def __init__(
+        self,
+        router: Router,
+        names: Sequence[str],
+        draws: Sequence[float],
+        policy: AttemptPolicy,
+    ) -> None:
         self.names, self.router = tuple(names), router
         self._number = {name: number for number, name in enumerate(self.names)}
         self._draws = draws
-        self._policy = AttemptPolicy()
+        self._policy = policy
         self._calls: dict[int, tuple[CallState, str | None]] = {}
 
-    @classmethod
-    def of(cls, known: Mapping[str, Known], draws: Sequence[float]) -> "Adaptive":
-        """A worker that knows of its endpoints what the configuration says."""
-        return cls(Router(RoutingPolicy(), known), tuple(known), draws)
-
+    @override
     def begin(self, turn: Turn, now: Mono) -> tuple[Machine, Sequence[int]]:
         """Plan the step."""
         state, last = self._calls.get(turn.call) or (
@@ -34,45 +45,69 @@ class Adaptive:
             None,
         )
         self._calls[turn.call] = state, last
-        plan = self.router.plan(self.names, last, state, now)
+        plan = self.router.plan(self.names, last, state, now, self._policy)
         machine = Attempts(self._policy, plan, state.purse)
         return machine, [self._number[name] for name in plan.candidates]
 
-    def launched(self, turn: Turn, lane: Lane, now: Mono) -> None:
-        """Its machine watches it."""
-
+    @override
     def measured(self, turn: Turn, lane: Lane, act: Measured, now: Mono) -> None:
-        """Learn from it."""
-        self.router.observe(self.names[lane.endpoint], act.what, act.seconds, now, act.times)
+        """The router learns it; of an attempt that was made because another was late, twice."""
+        name = self.names[lane.endpoint]
+        self.router.observe(name, act.what, act.seconds, now, act.times)
+        if lane.kind in _ON_ITS_OWN or act.what not in {Measure.FIRST, Measure.SLOW}:
+            return
+        first = self.names[turn.lanes[0].endpoint]
+        if first != name:
+            self.router.paired(first, name, slow=act.what is Measure.SLOW)
 
+    @override
     def gaps(self, lane: Lane, seconds: float, times: int, now: Mono) -> None:
-        """Learn from them."""
+        """As the machine tells them: the short ones without their length."""
+        seconds = seconds if seconds >= LOW_S else 0.0
         self.router.observe(self.names[lane.endpoint], Measure.GAP, seconds, now, times)
 
+    @override
     def failed(self, turn: Turn, lane: Lane, fault: Fault, now: Mono) -> None:
-        """It failed."""
+        """Routing is to know, unless it rightly had nothing to add."""
         name = self.names[lane.endpoint]
-        self.router.failed(name, fault, now)
-        self._calls[turn.call][0].failed(name)
+        if fault is not Fault.EMPTY or not turn.said:
+            self._calls[turn.call][0].failed(name, fault)
+            self.router.failed(name, fault, now)
 
+    @override
     def cancelled(self, turn: Turn, lane: Lane, now: Mono) -> None:
-        """It was too slow, or another was first."""
+        """A silence before the first token was measured as time: no fault on top of that."""
+        if lane.suspected is None:
+            return
+        name = self.names[lane.endpoint]
+        self._calls[turn.call][0].failed(name, lane.suspected)
+        if lane.suspected is not Fault.SILENT:
+            self.router.failed(name, lane.suspected, now)
 
-    def settled(self, turn: Turn, winner: Lane | None, reason: str, now: Mono) -> None:
+    @override
+    def voiced(self, seconds: float, now: Mono) -> None:
+        """The router learns it."""
+        self.router.voiced(seconds, now)
+
+    @override
+    def settled(self, turn: Turn, winner: Lane | None, now: Mono) -> None:
         """The call stays with who served it."""
         if winner is not None:
             name = self.names[winner.endpoint]
             self.router.served(name, now)
             self._calls[turn.call] = self._calls[turn.call][0], name
 
+    @override
     def over(self, call: int) -> None:
         """The call has ended."""
         self._calls.pop(call, None)
 
+    @override
     def probes(self, now: Mono) -> Sequence[int]:
         """The endpoints that are asked for one token now."""
         return [self._number[name] for name in self.router.probes_due(now)]
 
+    @override
     def probed(self, endpoint: int, seconds: float | None, now: Mono) -> None:
         """A probe was answered."""
         self.router.probed(self.names[endpoint], seconds, now)

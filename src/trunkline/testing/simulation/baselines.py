@@ -10,18 +10,20 @@ race            two requests at once, always
 =============== =============================================================================
 
 None of them covers an answer that has begun: what is missing then is lost. A call stays on the
-endpoint that served it last; an endpoint that failed a call is that call's last choice from then on.
+endpoint that served it last; one that failed a call is that call's last choice from then on.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from trunkline.core import attempt_words as words
 from trunkline.core.phrases import Phrases
 from trunkline.errors import Fault
 from trunkline.testing.simulation.lanes import Lane
-from trunkline.testing.simulation.turn import Machine, Turn
+from trunkline.testing.simulation.turn import Machine, Policy, Turn
 from trunkline.types import Mono, ToolCall, ToolCallDelta
 
 PATIENCE_S = 60.0
@@ -59,27 +61,28 @@ class Plain:
 
     def feed(self, fact: words.Fact, now: Mono) -> Sequence[words.Act]:
         """Take a fact."""
-        if self._settled:
-            return ()
+        acts: Sequence[words.Act] = ()
         match fact:
+            case _ if self._settled:
+                pass
             case words.Begin():
-                return self._begin(now)
+                acts = self._begin(now)
+            case words.Tick():
+                acts = self._tick(now)
             case words.Text(lane, text) if lane in self._running:
-                acts = self._lead(lane, now)
+                elected = self._lead(lane, now)
                 said = self._phrases[lane].feed(text)
-                return [*acts, *(words.Say(lane, sentence) for sentence in said)]
+                acts = [*elected, *(words.Say(lane, sentence) for sentence in said)]
             case words.ToolPart(lane, delta) if lane in self._running:
                 acts = self._lead(lane, now)
                 self._tool.append(delta)
-                return acts
             case words.Ended(lane, reason) if lane in self._running:
-                return self._ended(lane, reason, now)
+                acts = self._ended(lane, reason, now)
             case words.Failed(lane) if lane in self._running:
-                return self._lost(lane, now)
-            case words.Tick():
-                return self._tick(now)
+                acts = self._lost(lane, now)
             case _:
-                return ()
+                pass
+        return acts
 
     def deadline(self) -> Mono | None:
         """When the next `Tick` is due."""
@@ -158,7 +161,7 @@ class Plain:
         return [words.Settle(self._leader, reason, calls)]
 
 
-class Baseline:
+class Baseline(Policy):
     """A worker of theirs: what a call learnt of its endpoints is all that is known."""
 
     def __init__(self, habit: Habit, endpoints: int) -> None:
@@ -166,6 +169,7 @@ class Baseline:
         self._sour: dict[int, list[int]] = {}
         self._served: dict[int, int] = {}
 
+    @override
     def begin(self, turn: Turn, now: Mono) -> tuple[Machine, Sequence[int]]:
         """Those that failed this call go last; the one that served it last goes first."""
         sour, last = self._sour.get(turn.call, []), self._served.get(turn.call)
@@ -177,6 +181,7 @@ class Baseline:
         order = sorted(range(self._endpoints), key=rank)
         return Plain(self._habit, self._endpoints), order
 
+    @override
     def failed(self, turn: Turn, lane: Lane, fault: Fault, now: Mono) -> None:
         """It is the call's last choice from now on."""
         sour = self._sour.setdefault(turn.call, [])
@@ -184,33 +189,20 @@ class Baseline:
             sour.remove(lane.endpoint)
         sour.append(lane.endpoint)
 
+    @override
     def cancelled(self, turn: Turn, lane: Lane, now: Mono) -> None:
         """Too late is failed; to be second in a race is not."""
         if lane.suspected:
             self.failed(turn, lane, Fault.SILENT, now)
 
-    def settled(self, turn: Turn, winner: Lane | None, reason: str, now: Mono) -> None:
+    @override
+    def settled(self, turn: Turn, winner: Lane | None, now: Mono) -> None:
         """The call stays with who served it."""
         if winner is not None:
             self._served[turn.call] = winner.endpoint
 
+    @override
     def over(self, call: int) -> None:
         """The call has ended."""
         self._sour.pop(call, None)
         self._served.pop(call, None)
-
-    def launched(self, turn: Turn, lane: Lane, now: Mono) -> None:
-        """Nothing is learnt from it."""
-
-    def measured(self, turn: Turn, lane: Lane, act: words.Measured, now: Mono) -> None:
-        """Nothing is learnt from it."""
-
-    def gaps(self, lane: Lane, seconds: float, times: int, now: Mono) -> None:
-        """Nothing is learnt from it."""
-
-    def probes(self, now: Mono) -> Sequence[int]:
-        """They probe with real requests only."""
-        return ()
-
-    def probed(self, endpoint: int, seconds: float | None, now: Mono) -> None:
-        """They send no probes."""

@@ -20,7 +20,7 @@ from trunkline.testing.simulation.worlds import EndpointWorld, MeasuredConfig, W
 
 Floats = NDArray[np.float64]
 ATTEMPTS = 3
-"""Draws per endpoint and turn; a fourth attempt on one endpoint in one turn gets the first again."""
+"""Draws per endpoint and turn; a fourth attempt on one endpoint gets the first one again."""
 TOKENS_PER_WORD = 1.35
 """Of English in current tokenisers: our estimate of November 2026."""
 SAMPLES_MAX = 1_000_000

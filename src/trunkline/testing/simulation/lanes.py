@@ -12,7 +12,7 @@ decides is the same as if every word had been an event.
 
 import math
 
-from trunkline.core.attempt_words import Ended, Failed, Fact, Kind, Text, ToolPart
+from trunkline.core.attempt_words import Ended, Fact, Failed, Kind, Text, ToolPart
 from trunkline.errors import Fault
 from trunkline.testing.faults import FaultKind, FaultScript
 from trunkline.testing.simulation.answers import Answer
@@ -59,7 +59,8 @@ class Lane:
         self.tool = tool
         self.word0 = 0 if tool else answer.starts[sentence]
         self.words = TOOL_WORDS if tool else answer.starts[-1] - self.word0
-        self.running, self.suspected = True, False
+        self.running = True
+        self.suspected: Fault | None = None
         self.fed = 0
         self.launched = self.first = self.gap = self.extra = 0.0
         self.drip, self.bend = False, _STRAIGHT
@@ -93,6 +94,9 @@ class Lane:
         self.fault = None
         hold_s = math.inf if script.hold_s is None else script.hold_s
         at = self._place(script)
+        if (fault := _ENDS.get(script.kind)) is not None:
+            self._fail(at, fault)
+            return
         match script.kind:
             case FaultKind.HANG | FaultKind.HEADERS_ONLY | FaultKind.KEEPALIVES:
                 self.first += hold_s
@@ -113,12 +117,8 @@ class Lane:
                 self.first = self.launched
             case FaultKind.STATUS:
                 self._fail(0, _STATUS.get(script.status, _by_class(script.status)))
-            case FaultKind.CUT | FaultKind.TRUNCATE:
-                self._fail(at, Fault.CUT)
-            case FaultKind.MALFORMED:
-                self._fail(at, Fault.MALFORMED)
-            case FaultKind.ERROR_INSIDE:
-                self._fail(at, Fault.UNAVAILABLE)
+            case _:
+                pass  # one of `_ENDS`
 
     def _place(self, script: FaultScript) -> int:
         if script.after_s is not None:
@@ -174,6 +174,12 @@ class Lane:
         return Ended(self.number, self.reason)
 
 
+_ENDS = {
+    FaultKind.CUT: Fault.CUT,
+    FaultKind.TRUNCATE: Fault.CUT,
+    FaultKind.MALFORMED: Fault.MALFORMED,
+    FaultKind.ERROR_INSIDE: Fault.UNAVAILABLE,
+}
 _STATUS = {429: Fault.THROTTLED, 408: Fault.UNAVAILABLE}
 
 

@@ -10,17 +10,16 @@ it first. Nobody can do that: it is a bound, its requests are not counted.
 
 from collections.abc import Mapping, Sequence
 
-
 from typing_extensions import override
 
 from trunkline.core import attempt_words as words
-from trunkline.core.decay import BINS, Histogram, Law, bin_of
-from trunkline.core.health import COSTS, FAULT_COST_S, SLOW_S, Breaker, Expected, Health
+from trunkline.core.decay import BINS, SLOW_S, Histogram, Law, bin_of
+from trunkline.core.health import COSTS, FAULT_COST_S, Breaker, Expected, Health
 from trunkline.core.phrases import Phrases
 from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.errors import Fault
 from trunkline.testing.simulation.baselines import Baseline, Habit
-from trunkline.testing.simulation.draws import Draws, Drawn, Trouble
+from trunkline.testing.simulation.draws import Drawn, Draws, Trouble
 from trunkline.testing.simulation.turn import Machine, Turn
 from trunkline.types import Mono, ToolCall, ToolCallDelta
 
@@ -124,26 +123,28 @@ class Everything:
         self._settled = False
 
     def feed(self, fact: words.Fact, now: Mono) -> Sequence[words.Act]:
-        """Take a fact."""
-        if self._settled:
-            return ()
+        """Take a fact; *now* changes nothing for who sees all times."""
+        del now
+        acts: Sequence[words.Act] = ()
         match fact:
+            case _ if self._settled:
+                pass
             case words.Begin():
-                return self._launch()
+                acts = self._launch()
             case words.Text(lane, text):
-                return self._say(lane, self._phrases[lane].feed(text))
+                acts = self._say(lane, self._phrases[lane].feed(text))
             case words.ToolPart(lane, delta):
                 self._tools.setdefault(lane, []).append(delta)
-                return ()
             case words.Ended(lane, reason):
                 rest = self._phrases[lane].end()
                 said = [] if rest is None else self._say(lane, [rest])
-                return [*said, *self._settle(lane, reason)]
+                acts = [*said, *self._settle(lane, reason)]
             case words.Failed(lane):
                 self._running.discard(lane)
-                return () if self._running else self._launch()
+                acts = () if self._running else self._launch()
             case _:
-                return ()
+                pass
+        return acts
 
     def deadline(self) -> Mono | None:
         """Nothing is ever too late for who knows the future; but a stage may be dead for good."""

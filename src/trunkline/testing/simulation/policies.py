@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Expected
-from trunkline.core.routing import Known, RoutingPolicy
+from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.errors import InputError
 from trunkline.testing.simulation.adaptive import Adaptive
 from trunkline.testing.simulation.baselines import HABITS, Baseline
@@ -30,8 +31,13 @@ def check_policies(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def policy_named(name: str, world: World, draws: Draws, calls: Sequence[float]) -> Policy:
-    """The policy called *name* for one worker; *calls* are random numbers, one a call."""
+def policy_named(
+    name: str, world: World, attempts: AttemptPolicy, draws: Draws, calls: Sequence[float]
+) -> Policy:
+    """The policy called *name* for one worker; *calls* are random numbers, one a call.
+
+    *attempts* is what a configuration sets of our own policy.
+    """
     endpoints = len(world.endpoints)
     if name == "clairvoyant":
         return Clairvoyant(endpoints)
@@ -43,8 +49,10 @@ def policy_named(name: str, world: World, draws: Draws, calls: Sequence[float]) 
         return Baseline(habit, endpoints)
     known = _known(world)
     if name == "regime-oracle":
-        return Adaptive(RegimeRouter(RoutingPolicy(), known, draws), tuple(known), calls)
-    return Adaptive.of(known, calls)
+        router: Router = RegimeRouter(RoutingPolicy(), known, draws)
+    else:
+        router = Router(RoutingPolicy(), known)
+    return Adaptive(router, tuple(known), calls, attempts)
 
 
 def _known(world: World) -> Mapping[str, Known]:

@@ -15,13 +15,12 @@ from typing import Protocol
 
 import numpy as np
 
-from trunkline.core.attempt_words import Kind
+from trunkline.core.attempt_words import AttemptPolicy, Kind
 from trunkline.testing.fault_plan import FaultPlan, Struck
 from trunkline.testing.faults import FaultKind, FaultScript
 from trunkline.testing.laws import LAWS, Law
 from trunkline.testing.simulation.answers import Answer, answers
 from trunkline.testing.simulation.draws import ATTEMPTS, Draws, Floats, Trouble
-from trunkline.testing.simulation.lanes import Lane
 from trunkline.testing.simulation.policies import policy_named
 from trunkline.testing.simulation.turn import VOICES, Policy, Turn
 from trunkline.testing.simulation.worlds import World
@@ -43,6 +42,7 @@ class Order:
     world: World
     faults: FaultPlan | None
     policy: str
+    attempts: AttemptPolicy
     seed: int
     shard: int
     calls: int
@@ -94,14 +94,16 @@ class Shard:
         self._caller_s = (talk.caller_s * np.exp(0.4 * rng.standard_normal(total))).tolist()
         self._answer = rng.integers(len(self.answers), size=total).tolist()
         self._tool = (rng.random(total) < talk.tool_share).tolist()
-        self._repeats = (rng.random(total) < talk.repeat_share).tolist()
+        self._repeats: list[bool] = (rng.random(total) < talk.repeat_share).tolist()
         self._chance = rng.random(total).tolist()
         self._arrivals = np.sort(rng.random(order.calls) * world.horizon_s).tolist()
         self.policy: Policy = policy_named(
-            order.policy, world, self.draws, rng.random(1024).tolist()
+            order.policy, world, order.attempts, self.draws, rng.random(1024).tolist()
         )
         self._struck = [
-            Struck(order.faults or FaultPlan(version=1, faults=()), name, it.stage, it.failure_domain)
+            Struck(
+                order.faults or FaultPlan(version=1, faults=()), name, it.stage, it.failure_domain
+            )
             for name, it in world.endpoints.items()
         ]
         self._heap: list[tuple[float, int, Due]] = []
@@ -142,8 +144,8 @@ class Shard:
             return None
         return struck.strike(turn.call + 1, turn.number + 1, now, self._chance[turn.lot])
 
-    def tied(self, turn: Turn, lane: Lane) -> bool:
-        """Whether this rescuer begins with the sentence that it was told was heard."""
+    def repeats(self, turn: Turn) -> bool:
+        """Whether a rescuer in this turn begins with the last sentence that was heard."""
         return self._repeats[turn.lot]
 
     # -- turns -----------------------------------------------------------------------------------

@@ -40,14 +40,15 @@ class Machine(Protocol):
         """When the next `Tick` is due."""
 
 
-class Policy(Protocol):
-    """Who decides, for all calls of one worker: the endpoints' estimates live here."""
+class Policy:
+    """Who decides, for all calls of one worker: the endpoints' estimates live here.
+
+    Inherit from it: whoever learns nothing from an event leaves its method out.
+    """
 
     def begin(self, turn: "Turn", now: Mono) -> tuple[Machine, Sequence[int]]:
         """The machine of the turn's next step, and the endpoints to try, by number."""
-
-    def launched(self, turn: "Turn", lane: Lane, now: Mono) -> None:
-        """An attempt begins."""
+        raise NotImplementedError
 
     def measured(self, turn: "Turn", lane: Lane, act: words.Measured, now: Mono) -> None:
         """Its machine says what is to be learnt of it; gaps between tokens come by `gaps`."""
@@ -59,9 +60,12 @@ class Policy(Protocol):
         """It failed."""
 
     def cancelled(self, turn: "Turn", lane: Lane, now: Mono) -> None:
-        """It was cancelled."""
+        """It was cancelled; `lane.suspected`: why it was thought to have failed, if it was."""
 
-    def settled(self, turn: "Turn", winner: Lane | None, reason: str, now: Mono) -> None:
+    def voiced(self, seconds: float, now: Mono) -> None:
+        """A sentence that had nothing before it is heard *now*, *seconds* after it was said."""
+
+    def settled(self, turn: "Turn", winner: Lane | None, now: Mono) -> None:
         """The step is over; *winner* ended well."""
 
     def over(self, call: int) -> None:
@@ -69,6 +73,8 @@ class Policy(Protocol):
 
     def probes(self, now: Mono) -> Sequence[int]:
         """The endpoints that are asked for one token now."""
+        del now
+        return ()
 
     def probed(self, endpoint: int, seconds: float | None, now: Mono) -> None:
         """A probe was answered after *seconds*, or not in time."""
@@ -81,13 +87,14 @@ class Worker(Protocol):
     policy: Policy
     voice_s: list[float]
     """Seconds to first audio, `VOICES` a turn."""
+
     transport_s: float
 
     def strike(self, turn: "Turn", endpoint: int, now: float) -> FaultScript | None:
         """The fault that befalls a request, if any."""
 
-    def tied(self, turn: "Turn", lane: Lane) -> bool:
-        """Whether this rescuer begins with the sentence that it was told was heard."""
+    def repeats(self, turn: "Turn") -> bool:
+        """Whether a rescuer in this turn begins with the last sentence that was heard."""
 
 
 VOICES = 16
@@ -242,8 +249,8 @@ class Turn:
 
     def _perform(self, act: words.Act, now: float) -> None:
         match act:
-            case words.Say(number, sentence):
-                self._say(self.lanes[number], sentence, now)
+            case words.Say(_, sentence):
+                self._say(sentence, now)
             case words.Launch():
                 self._launch(act, now)
             case words.Cancel(number):
@@ -251,8 +258,8 @@ class Turn:
                 if lane.running:
                     lane.running = False
                     self._worker.policy.cancelled(self, lane, Mono(now))
-            case words.Suspect(number):
-                self.lanes[number].suspected = True
+            case words.Suspect(number, fault):
+                self.lanes[number].suspected = fault
             case words.Measured(number, what):
                 if what is not Measure.GAP:
                     self._worker.policy.measured(self, self.lanes[number], act, Mono(now))
@@ -266,7 +273,7 @@ class Turn:
         sentence = self.judge.committed(act.committed)
         tool = self.tool and self.step == 0
         lane = Lane(act.lane, endpoint, act.kind, self.answer, sentence, tool)
-        if sentence and not tool and self._worker.tied(self, lane):
+        if sentence and not tool and self._worker.repeats(self):
             lane = Lane(act.lane, endpoint, act.kind, self.answer, sentence - 1, tool)
         asked = self._asked.get(endpoint, 0)
         self._asked[endpoint] = asked + 1
@@ -280,11 +287,13 @@ class Turn:
             self.primary = endpoint if self.primary < 0 else self.primary
         else:
             self.extra.append(act.kind)
-        self._worker.policy.launched(self, lane, Mono(now))
 
-    def _say(self, lane: Lane, sentence: str, now: float) -> None:
+    def _say(self, sentence: str, now: float) -> None:
         place = self.judge.say(sentence)
-        ready = now + self._worker.voice_s[self.lot * VOICES + self._said % VOICES]
+        voice_s = self._worker.voice_s[self.lot * VOICES + self._said % VOICES]
+        ready = now + voice_s
+        if self.drain <= now:
+            self._worker.policy.voiced(voice_s, Mono(now))
         starts = max(ready, self.drain)
         if self._said == 0:
             self.v2v_s = starts + self._worker.transport_s - self.began
@@ -296,7 +305,7 @@ class Turn:
     def _settle(self, act: words.Settle, now: float) -> None:
         self.judge.settle(act, self.lanes)
         winner = None if act.lane is None or act.reason == "failed" else self.lanes[act.lane]
-        self._worker.policy.settled(self, winner, act.reason, Mono(now))
+        self._worker.policy.settled(self, winner, Mono(now))
         self.machine = None
         if self.tool and self.step == 0 and act.reason != "failed":
             self.judge.execute(act.tool_calls)
@@ -311,6 +320,11 @@ class Turn:
             else:
                 self.v2v_s = now - self.began + self._worker.voice_s[self.lot]
         self.drain = max(self.drain, now)
+
+    @property
+    def said(self) -> int:
+        """How many sentences were given to the voice."""
+        return self._said
 
     @property
     def dead_s(self) -> float:

@@ -1,6 +1,6 @@
 """What is simulated: endpoints with their latency, the weather over them, how people talk.
 
-A world is a file. Six ship with the package (`WORLDS`); a user's own may give measured times to
+A world is a file. Seven ship with the package (`WORLDS`); a user's own may give measured times to
 first token instead of a law. Laws and troubles by name are in `testing/laws.yaml`.
 """
 
@@ -17,8 +17,8 @@ from trunkline.config.tree import Source
 from trunkline.errors import ConfigError, InputError
 from trunkline.testing.laws import LAWS, TROUBLES
 
-WORLDS = ("healthy", "stalls1", "heavy", "brownout", "down", "corr")
-"""The worlds that ship: good days, 1 % stalls, heavy tails, one sick, one down, two sick."""
+WORLDS = ("healthy", "stalls1", "heavy", "brownout", "down", "corr", "tools")
+"""The worlds that ship: good days, 1 % stalls, heavy tails, one sick, one down, two sick; tools."""
 
 ENDPOINTS_MAX = 8
 EXAMPLE = "`trunkline simulate healthy` runs one that ships"
@@ -138,6 +138,10 @@ class World(Model):
     weather: Annotated[tuple[WeatherConfig, ...], Field(max_length=64)] = Field(
         default=(), description="a list of times in which endpoints are otherwise"
     )
+    config: FilePath | None = Field(
+        default=None, description="the path of a configuration whose policy is tried, or null"
+    )
+    agent: Name | None = Field(default=None, description="the agent in it; null: the first one")
     talk: TalkConfig = Field(
         default_factory=TalkConfig, description="a mapping: how people and agents talk"
     )
