@@ -104,8 +104,9 @@ class Adaptive(Policy):
 
     @override
     def probes(self, now: Mono) -> Sequence[int]:
-        """The endpoints that are asked for one token now."""
-        return [self._number[name] for name in self.router.probes_due(now)]
+        """The endpoint that is asked for one token now, if any."""
+        due = self.router.probe_due(self.names, now)
+        return () if due is None else (self._number[due],)
 
     @override
     def probed(self, endpoint: int, seconds: float | None, now: Mono) -> None:

@@ -58,16 +58,16 @@ def _configuration(path: Path) -> str | None:
     return text if isinstance(tree, Mapping) and "zones" in tree else None
 
 
-def _from_config(config: Config, name: str) -> Setting:
-    agent = _agent(config, None, name)
+def _from_config(config: Config, file: str) -> Setting:
+    agent = _agent(config, None, file)
     route = config.agents[agent].routes[LLM]
     endpoints = {
-        endpoint: ASSUMED.model_copy(
-            update={"failure_domain": config.endpoints[endpoint].failure_domain}
+        name: ASSUMED.model_copy(
+            update={"failure_domain": it.failure_domain, "expected": it.expected}
         )
-        for endpoint in route
+        for name, it in ((name, config.endpoints[name]) for name in route)
     }
-    about = f"the llm route of {agent} in {name}: {', '.join(route)}"
+    about = f"the llm route of {agent} in {file}: {', '.join(route)}"
     note = (
         "assumed: every endpoint is as fast and as faulty as a managed API on a good day. "
         "Say what you measured in a world file, see docs/simulate.md"

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from trunkline.config.models import expected
 from trunkline.core.attempt_words import AttemptPolicy
-from trunkline.core.health import Expected
 from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.errors import InputError
 from trunkline.testing.simulation.adaptive import Adaptive
@@ -57,9 +57,6 @@ def policy_named(
 
 def _known(world: World) -> Mapping[str, Known]:
     return {
-        name: Known(
-            it.failure_domain,
-            Expected() if it.expected is None else Expected(**it.expected.model_dump()),
-        )
+        name: Known(it.failure_domain, expected(it.expected))
         for name, it in world.endpoints.items()
     }

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from trunkline.core.attempt_words import AttemptPolicy, Kind
+from trunkline.core.decay import SLOW_S
 from trunkline.testing.fault_plan import FaultPlan, Struck
 from trunkline.testing.faults import FaultKind, FaultScript
 from trunkline.testing.laws import LAWS, Law
@@ -26,9 +27,9 @@ from trunkline.testing.simulation.turn import VOICES, Policy, Turn
 from trunkline.testing.simulation.worlds import World
 from trunkline.types import Mono
 
-PROBE_EVERY_S = 0.5
-"""How often a worker looks whether a probe is due."""
-PROBE_WAIT_S = 2.0
+PROBE_EVERY_S = 1.0
+"""How often a worker looks whether a probe is due, and how long one may take: `calls.probes`."""
+PROBE_WAIT_S = SLOW_S
 DEAD_MAX_S = 75.0
 """No policy's wait may be longer: 60 s of patience, one attempt more, and the voice."""
 WRONG_MAX = 20

@@ -4,6 +4,8 @@ A world is a file. Seven ship with the package (`WORLDS`); a user's own may give
 first token instead of a law. Laws and troubles by name are in `testing/laws.yaml`.
 """
 
+import math
+import random
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from trunkline.config.load import parse_as
-from trunkline.config.models import FilePath, Model, Name, Text
+from trunkline.config.models import ExpectedConfig, FilePath, Model, Name, Text
 from trunkline.config.tree import Source
 from trunkline.errors import ConfigError, InputError
 from trunkline.testing.laws import LAWS, TROUBLES
@@ -43,14 +45,6 @@ class MeasuredConfig(Model):
     tokens_per_s: Positive = Field(default=75.0, description="tokens per second of its answers")
 
 
-class ExpectedConfig(Model):
-    """What the policy is told of an endpoint before it has measured anything."""
-
-    ttft_p50_s: Positive = Field(description="seconds: median time to first token")
-    ttft_p95_s: Positive = Field(description="seconds: its 95th percentile, of the body")
-    slow_share: Share = Field(default=0.02, description="the share of requests beyond that body")
-
-
 class EndpointWorld(Model):
     """One endpoint as it is on a good day."""
 
@@ -65,8 +59,9 @@ class EndpointWorld(Model):
         default="none", description="troubles of testing/laws.yaml, such as everyday or none"
     )
     failure_domain: Text = Field(description="what fails together with it, such as a cloud region")
-    expected: ExpectedConfig | None = Field(
-        default=None, description="a mapping: what the policy is told before it has measured"
+    expected: ExpectedConfig = Field(
+        default_factory=ExpectedConfig,
+        description="a mapping: what the policy is told before it has measured",
     )
     stretch: Positive = Field(
         default=1.0, description="a number: every time is so many times as long"
@@ -224,3 +219,16 @@ def _unknown(
     loc: tuple[str | int, ...], name: str, known: Mapping[str, object], source: Source
 ) -> ConfigError:
     return source.error(loc, f"there is no {name!r} here", f"Known: {', '.join(known)}")
+
+
+def perturbed(world: World, seed: int) -> World:
+    """*world* with every endpoint, and each weather with it, some 15 % slower or faster.
+
+    To judge a policy by laws that it was not tuned on.
+    """
+    rng = random.Random(f"laws {seed}")  # noqa: S311  # a simulation, to be repeated by its seed
+    endpoints = {
+        name: it.model_copy(update={"stretch": it.stretch * math.exp(rng.gauss(0.0, 0.15))})
+        for name, it in world.endpoints.items()
+    }
+    return world.model_copy(update={"endpoints": endpoints})
