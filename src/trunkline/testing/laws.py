@@ -157,18 +157,24 @@ class _TroublesData(Model):
     drip_tokens_per_s: _Positive = Field(default=3.0, description="tokens per second of a drip")
 
 
+class _ArrivalsData(Model):
+    source: str = Field(description="where the number is from")
+    shape: _Positive = Field(description="the shape of the gamma law of gaps; 1 is Poisson")
+
+
 class _Data(Model):
     version: Literal[1] = Field(description="1, the version of this format")
     laws: Mapping[Name, _LawData] = Field(description="a mapping of names to laws")
+    arrivals: _ArrivalsData = Field(description="a mapping: how requests arrive")
     troubles: Mapping[Name, _TroublesData] = Field(description="a mapping of names to troubles")
 
 
-def _load() -> tuple[Mapping[str, Law], Mapping[str, Troubles]]:
+def _load() -> tuple[Mapping[str, Law], Mapping[str, Troubles], float]:
     text = (files("trunkline.testing") / "laws.yaml").read_text(encoding="utf-8")
     data, _ = parse_as(_Data, text, "laws.yaml", "see testing/laws.py")
     laws = {name: _law(name, it) for name, it in data.laws.items()}
     troubles = {name: Troubles(**it.model_dump()) for name, it in data.troubles.items()}
-    return MappingProxyType(laws), MappingProxyType(troubles)
+    return MappingProxyType(laws), MappingProxyType(troubles), data.arrivals.shape
 
 
 def _law(name: str, data: _LawData) -> Law:
@@ -186,7 +192,7 @@ def _law(name: str, data: _LawData) -> Law:
     )
 
 
-LAWS, TROUBLES = _load()
+LAWS, TROUBLES, ARRIVALS_SHAPE = _load()
 
 
 def law_named(name: str) -> Law:

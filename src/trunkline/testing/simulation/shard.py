@@ -19,7 +19,7 @@ from trunkline.core.attempt_words import AttemptPolicy, Kind
 from trunkline.core.decay import SLOW_S
 from trunkline.testing.fault_plan import FaultPlan, Struck
 from trunkline.testing.faults import FaultKind, FaultScript
-from trunkline.testing.laws import LAWS, Law
+from trunkline.testing.laws import ARRIVALS_SHAPE, LAWS, Law
 from trunkline.testing.simulation.answers import Answer, answers
 from trunkline.testing.simulation.draws import ATTEMPTS, Draws, Floats, Trouble
 from trunkline.testing.simulation.policies import policy_named
@@ -97,7 +97,8 @@ class Shard:
         self._tool = (rng.random(total) < talk.tool_share).tolist()
         self._repeats: list[bool] = (rng.random(total) < talk.repeat_share).tolist()
         self._chance = rng.random(total).tolist()
-        self._arrivals = np.sort(rng.random(order.calls) * world.horizon_s).tolist()
+        gaps = rng.gamma(ARRIVALS_SHAPE, size=order.calls + 1)
+        self._arrivals = (np.cumsum(gaps)[:-1] / gaps.sum() * world.horizon_s).tolist()
         self.policy: Policy = policy_named(
             order.policy, world, order.attempts, self.draws, rng.random(1024).tolist()
         )
