@@ -1,18 +1,18 @@
 """Fit the laws of `testing/laws.yaml` that are called fitted, from public data.
 
-    python scripts/fit_laws.py --turns openbench_turns.csv --arrivals AzureLLMInferenceTrace_conv.csv
+    python scripts/fit_laws.py --turns openbench_turns.csv --arrivals azure_conv.csv
 
 *turns*: openbenchmarks-labs/voice-agent-latency, data/voice-runs (1 August 2026, MIT), one row a
 turn with the columns vendor, content_ms and discard: from the end of the caller's speech to the
-first audio with content (not "mm-hm", which some platforms play at once) on real phone calls. *arrivals*: Azure/AzurePublicDataset,
-AzureLLMInferenceTrace_conv.csv (CC-BY-4.0), requests to a language model with their TIMESTAMP.
-Neither file is part of this repository.
+first audio with content (not "mm-hm", which some platforms play at once) on real phone calls.
+*arrivals*: Azure/AzurePublicDataset, AzureLLMInferenceTrace_conv.csv (CC-BY-4.0), requests to a
+language model with their TIMESTAMP. Neither file is part of this repository.
 
-The law is a mixture of a log-normal body and a Pareto tail. For a grid of tail scales the other
-four parameters are fitted by expectation maximisation (A. P. Dempster, N. M. Laird and D. B. Rubin,
-1977); the scale with the highest likelihood is taken. How good the fit is, is said by the
-Kolmogorov-Smirnov distance to the sample, beside the distance that one sample in twenty of that
-size would exceed if the law were true (1.36 / sqrt(n)).
+The law of each platform's turns is a mixture of a log-normal body and a Pareto tail. For a grid of
+tail scales the other four parameters are fitted by expectation maximisation (A. P. Dempster, N. M.
+Laird and D. B. Rubin, 1977); the scale with the highest likelihood is taken. How good the fit is,
+is said by the Kolmogorov-Smirnov distance to the sample, beside the distance that one sample in
+twenty of that size would exceed if the law were true (1.36 / sqrt(n)).
 """
 
 import argparse

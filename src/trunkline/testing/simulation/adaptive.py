@@ -35,6 +35,8 @@ class Adaptive(Policy):
         self._number = {name: number for number, name in enumerate(self.names)}
         self._draws = draws
         self._policy = policy
+        # In each of two steps: silent up to the last moment, a token, and silent again.
+        self.dead_max_s = 4 * (policy.give_up_s + 1.0)
         self._calls: dict[int, tuple[CallState, str | None]] = {}
 
     @override

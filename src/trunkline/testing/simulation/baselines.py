@@ -166,6 +166,7 @@ class Baseline(Policy):
 
     def __init__(self, habit: Habit, endpoints: int) -> None:
         self._habit, self._endpoints = habit, endpoints
+        self.dead_max_s = (PATIENCE_S + 5.0) * endpoints * 2  # each endpoint, in both steps
         self._sour: dict[int, list[int]] = {}
         self._served: dict[int, int] = {}
 

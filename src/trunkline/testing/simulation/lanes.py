@@ -1,8 +1,8 @@
 """The course of one simulated attempt, in closed form: when which word comes, and how it ends.
 
 Word *k* of an attempt (from 0) comes at `first + k * gap`; from word *bend* on, a pause of *extra*
-seconds later (for good: infinity), or, if it drips, one every *drip* seconds. It is the course that
-`trunkline.testing.faults.course` plays step by step on sockets, without its steps.
+seconds later (for good: infinity), or, if it drips, one every *extra* seconds. It is the course
+that `trunkline.testing.faults.course` plays step by step on sockets, without its steps.
 
 Words between two sentence ends are not events. The machine of the core sees of them only when the
 last one came, and only when it looks: at its deadlines, and when something else happens. So they
@@ -105,7 +105,8 @@ class Lane:
                 if at == 0:
                     self.first, self.bend = self.first + hold_s, _STRAIGHT
             case FaultKind.DRIP:
-                self.bend, self.extra, self.drip = at, script.gap_s, True
+                self.bend, self.extra, self.drip = max(at, 1), script.gap_s, True
+                self.first = self.first if at else self.launched + script.gap_s
             case FaultKind.EMPTY:
                 self.words = self.until = 0
                 self.reason = "stop"
@@ -133,7 +134,7 @@ class Lane:
         if word < self.bend:
             return self.first + word * self.gap
         if self.drip:
-            return self.first + self.bend * self.gap + (word - self.bend + 1) * self.extra
+            return self.first + (self.bend - 1) * self.gap + (word - self.bend + 1) * self.extra
         return self.first + word * self.gap + self.extra
 
     def mark(self) -> int:

@@ -30,8 +30,6 @@ from trunkline.types import Mono
 PROBE_EVERY_S = 1.0
 """How often a worker looks whether a probe is due, and how long one may take: `calls.probes`."""
 PROBE_WAIT_S = SLOW_S
-DEAD_MAX_S = 75.0
-"""No policy's wait may be longer: 60 s of patience, one attempt more, and the voice."""
 WRONG_MAX = 20
 """Violations that a shard reports in words; all are counted."""
 
@@ -164,7 +162,7 @@ class Shard:
         if not turn.done:
             turn.judge.note("the turn never ended")
         dead_s = turn.dead_s
-        turn.judge.bounded(min(dead_s, 1e6), DEAD_MAX_S)
+        turn.judge.bounded(dead_s, self.policy.dead_max_s)
         if turn.judge.wrong:
             for what in turn.judge.wrong:
                 self._violation(f"call {turn.call} turn {turn.number}: {what}")
@@ -174,7 +172,9 @@ class Shard:
         self._hash.update(struct.pack("<iidddi", *row) + bytes(map(_CODE.__getitem__, turn.extra)))
         world = self.world
         if world.judge_from_s <= turn.began < world.judge_to_s:
-            self._rows.append((turn.call, turn.v2v_s, dead_s, turn.broken))
+            answered = turn.said or not turn.broken
+            v2v_s = turn.v2v_s if answered else math.inf  # a failure is infinitely late
+            self._rows.append((turn.call, v2v_s, dead_s, turn.broken))
             self._requests["primary"] += turn.step + 1
             for kind in turn.extra:
                 self._requests[kind.value] += 1

@@ -43,8 +43,11 @@ class Machine(Protocol):
 class Policy:
     """Who decides, for all calls of one worker: the endpoints' estimates live here.
 
-    Inherit from it: whoever learns nothing from an event leaves its method out.
+    Inherit from it: whoever learns nothing from an event leaves its method out. *dead_max_s*: no
+    silence may be longer, whatever the endpoints do.
     """
+
+    dead_max_s: float
 
     def begin(self, turn: "Turn", now: Mono) -> tuple[Machine, Sequence[int]]:
         """The machine of the turn's next step, and the endpoints to try, by number."""
@@ -312,7 +315,7 @@ class Turn:
             return
         self.done = True
         self.broken = act.reason == "failed"
-        if self.broken:
+        if self.broken or not self._said:
             # The call apologises, or the caller asks what happened: that is when silence ends.
             silent_s = max(0.0, now - max(self.drain, self.began)) + self._worker.voice_s[self.lot]
             if self._said:
