@@ -1,9 +1,20 @@
 """Fault scripts as files: what they accept, whom they strike, what a server gets of them."""
 
+from argparse import ArgumentParser
+from pathlib import Path
+
 import pytest
 
 from trunkline.errors import ConfigError, InputError
-from trunkline.testing.fault_plan import FaultConfig, FaultPlan, Struck, parse_plan, schema
+from trunkline.testing.fault_plan import (
+    FaultConfig,
+    FaultPlan,
+    Struck,
+    fault_options,
+    faults_of,
+    parse_plan,
+    schema,
+)
 from trunkline.testing.faults import FaultKind
 
 GOOD = """\
@@ -108,6 +119,24 @@ def test_a_server_gets_the_faults_of_its_endpoint() -> None:
     ]
     with pytest.raises(InputError, match="cannot tell calls apart"):
         plan.for_server("a", "llm", "cloud")
+    door = "version: 1\nfaults: [{on: {endpoint: a}, what: refuse, from_s: 3}]"
+    with pytest.raises(InputError, match="closes its door"):
+        parse_plan(door).for_server("a", "llm", "x")
+
+
+def test_the_options_of_a_server(tmp_path: Path) -> None:
+    """Faults from the command line come first, then those of the script for this endpoint."""
+    (tmp_path / "faults.yaml").write_text(GOOD)
+    parser = ArgumentParser()
+    fault_options(parser)
+    line = ["--fault", '{"kind": "empty"}', "--script", str(tmp_path / "faults.yaml")]
+    told = parser.parse_args([*line, "--endpoint", "a"])
+    assert [it.kind for it in faults_of(told, "tts")] == [FaultKind.EMPTY, FaultKind.STALL]
+    told = parser.parse_args([*line, "--failure-domain", "cloud"])
+    assert [it.kind for it in faults_of(told, "tts")] == [FaultKind.EMPTY, FaultKind.STATUS]
+    told = parser.parse_args(["--script", str(tmp_path / "none.yaml")])
+    with pytest.raises(InputError, match="cannot be read"):
+        faults_of(told, "llm")
 
 
 def test_the_schema_knows_every_kind() -> None:

@@ -15,6 +15,8 @@ socket is a `stall` from the start.
 The same file drives simulated stages (`FaultPlan.strike`) and the local servers (`for_server`).
 """
 
+import json
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -115,10 +117,15 @@ class FaultPlan(Model):
     def for_server(self, endpoint: str, stage: str, failure_domain: str) -> list[FaultScript]:
         """The faults of one endpoint's server, in order.
 
-        `InputError` for one that depends on the call: a server cannot tell calls apart.
+        `InputError` for what a server cannot do: tell calls apart, close its door at a time.
         """
         struck = [it for it in self.faults if it.on.holds(endpoint, stage, failure_domain)]
         for fault in struck:
+            if fault.what is FaultKind.REFUSE and fault.from_s is not None:
+                raise InputError(
+                    f"fault refuse on {endpoint}: a server closes its door between two requests, "
+                    "not at a time. Leave from_s out, or use on_request with hold_s"
+                )
             if fault.on_call is not None:
                 raise InputError(
                     f"fault {fault.what.value} on {endpoint}: on_call means nothing to a server, "
@@ -181,6 +188,23 @@ def _check(at: int, fault: FaultConfig, source: Source) -> None:
         fault.script()
     except InputError as error:
         raise source.error(loc, f"faults[{at}]: {error}", "See trunkline.testing.faults") from error
+
+
+def fault_options(parser: ArgumentParser) -> None:
+    """The options of a local server's command line that say what goes wrong."""
+    parser.add_argument("--fault", action="append", default=[], help="a fault as JSON; repeatable")
+    parser.add_argument("--script", type=Path, help="a fault script: see testing/fault_plan.py")
+    parser.add_argument("--endpoint", default="", help="which endpoint of the script this is")
+    parser.add_argument("--failure-domain", default="", help="and its failure domain")
+
+
+def faults_of(options: Namespace, stage: str) -> list[FaultScript]:
+    """What those options say, for a server of *stage*; `InputError` says what is wrong with it."""
+    faults = [FaultScript.parse(json.loads(fault)) for fault in options.fault]
+    if options.script is not None:
+        plan = load_plan(options.script)
+        faults += plan.for_server(options.endpoint, stage, options.failure_domain)
+    return faults
 
 
 def schema() -> dict[str, Any]:

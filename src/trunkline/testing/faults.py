@@ -27,7 +27,8 @@ empty          finishes properly without having said anything
 """
 
 import math
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum, auto
 from itertools import chain, islice, repeat
@@ -218,6 +219,28 @@ def _typed(where: str, name: str, value: object) -> object:
     return value
 
 
+def struck(
+    faults: Sequence[FaultScript],
+    ordinal: int,
+    last_user: str,
+    *,
+    turn: int,
+    at_s: float,
+    seed: int,
+) -> FaultScript | None:
+    """The first of *faults* that befalls a request, but for refusals: those it never reached.
+
+    As in `FaultScript.strikes`; every fault draws its own lot from *seed* and the request's number.
+    """
+    for place, fault in enumerate(faults):
+        lot = random.Random(f"{seed}:{ordinal}:{place}").random()  # noqa: S311  # a simulation
+        if fault.kind is not FaultKind.REFUSE and fault.strikes(
+            ordinal, last_user, turn=turn, at_s=at_s, lot=lot
+        ):
+            return fault
+    return None
+
+
 class Act(StrEnum):
     """What a provider does next in one response."""
 
@@ -228,7 +251,7 @@ class Act(StrEnum):
     STRIKE = auto()  # nothing on the wire: the fault begins here
     ANSWER_STATUS = auto()  # ends: the error response
     GARBAGE = auto()  # ends: something that is not JSON, then the end of the stream
-    ERROR = auto()  # ends: an error as an event of the stream, then its end
+    ERROR = auto()  # ends: the fault's body as an event of the stream, then its end
     FILTER = auto()  # ends: finish_reason content_filter
     STOP_PROCESS = auto()  # SIGSTOP
     RESET = auto()  # ends: the connection

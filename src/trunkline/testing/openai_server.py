@@ -46,13 +46,15 @@ from aiohttp.typedefs import Handler
 from trunkline.errors import InputError
 from trunkline.providers.embedded.chat import ChatModel
 from trunkline.testing.chat import ChatRequest, Completion, parse_request
-from trunkline.testing.faults import Act, FaultKind, FaultScript, course
+from trunkline.testing.fault_plan import fault_options, faults_of
+from trunkline.testing.faults import Act, FaultKind, FaultScript, course, struck
 from trunkline.testing.laws import Law, law_named
 from trunkline.testing.process import announce, freeze, load, until_orphaned
 
 _KEPT_REQUESTS = 10_000
 _SHUTDOWN_S = 0.1  # a handler that hangs is a fault script at work, not one to wait for
 _RST = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: closing sends RST instead of FIN
+_REASONS = {Act.FINISH: "", Act.FILTER: "content_filter"}
 _GARBAGE = b'data: {"id":"chatcmpl-0","choices":[{"del\n\n'
 
 
@@ -105,7 +107,7 @@ class OpenAIServer:
         self._model, self._law, self._seed = model, law, seed
         self._on_fault, self._stop_process = on_fault, stop_process
         self._faults = self._checked(faults)
-        self._count = 0
+        self._count, self._began = 0, time.monotonic()
         self._records: deque[RequestRecord] = deque(maxlen=_KEPT_REQUESTS)
         self._stack = AsyncExitStack()
         self._at_work: set[asyncio.BaseTransport | None] = set()
@@ -164,7 +166,8 @@ class OpenAIServer:
     async def _refuse_if_due(self) -> None:
         """Close the listener if the next request is one that nobody is to hear."""
         refusals = (fault for fault in self._faults if fault.kind is FaultKind.REFUSE)
-        due = [fault for fault in refusals if fault.strikes(self._count + 1, "")]
+        at_s = time.monotonic() - self._began
+        due = [fault for fault in refusals if fault.strikes(self._count + 1, "", at_s=at_s)]
         if not due or self._site is None:
             return
         self._faults = tuple(fault for fault in self._faults if fault is not due[0])
@@ -235,15 +238,8 @@ class OpenAIServer:
             peer[1] if peer else 0,
         )
         self._records.append(record)
-        fault = next(
-            (
-                fault
-                for fault in self._faults
-                if fault.kind is not FaultKind.REFUSE
-                and fault.strikes(record.ordinal, chat.last_user)
-            ),
-            None,
-        )
+        at_s, told = time.monotonic() - self._began, (record.ordinal, chat.last_user)
+        fault = struck(self._faults, *told, turn=chat.turn, at_s=at_s, seed=self._seed)
         await self._refuse_if_due()
         try:
             return await self._play(request, chat, record, fault)
@@ -275,6 +271,8 @@ class OpenAIServer:
                 due = time.monotonic()  # continued: it goes on at its pace, without a burst
             elif step.act is Act.ANSWER_STATUS and fault is not None:
                 answer.response = _status(fault)
+            elif step.act is Act.ERROR and fault is not None:
+                await answer.fail(fault)
             elif step.act is Act.RESET:
                 _reset(request)
             else:
@@ -310,10 +308,13 @@ class _Stream:
                 await self.response.write(b": keep-alive\n\n")
             case Act.GARBAGE:
                 await self.response.write(_GARBAGE)
-            case Act.FINISH:
-                await self.response.write(self._completion.finish(said))
+            case Act.FINISH | Act.FILTER:
+                await self.response.write(self._completion.finish(said, _REASONS[act]))
             case _:
                 pass  # CLOSE: returning the response ends the stream
+
+    async def fail(self, fault: FaultScript) -> None:
+        await self.response.write(b"data: " + fault.body.encode() + b"\n\ndata: [DONE]\n\n")
 
 
 class _Body:
@@ -327,12 +328,16 @@ class _Body:
         match act:
             case Act.GARBAGE:
                 self.response = web.json_response(body=_GARBAGE)
-            case Act.FINISH:
-                self.response = web.json_response(body=self._completion.whole(said))
+            case Act.FINISH | Act.FILTER:
+                whole = self._completion.whole(said, _REASONS[act])
+                self.response = web.json_response(body=whole)
             case Act.CLOSE:
                 _reset(self._request)  # the one way for a single body to be incomplete
             case _:
                 pass
+
+    async def fail(self, fault: FaultScript) -> None:
+        self.response = _status(fault)
 
 
 def _reset(request: web.Request) -> None:
@@ -367,7 +372,7 @@ async def _serve(model: ChatModel, law: Law, options: argparse.Namespace) -> Non
         model,
         law,
         options.seed,
-        [FaultScript.parse(json.loads(fault)) for fault in options.fault],
+        faults_of(options, "llm"),
         options.port,
         on_fault=lambda struck: announce("fault", **asdict(struck)),
         stop_process=freeze,
@@ -384,7 +389,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--law", default="instant", help="latency law, see testing/laws.py")
     parser.add_argument("--seed", type=int, default=0, help="of the timing")
-    parser.add_argument("--fault", action="append", default=[], help="a fault as JSON; repeatable")
+    fault_options(parser)
     options = parser.parse_args()
     try:
         model = cast("ChatModel", load(options.model))

@@ -16,12 +16,12 @@ BROWNOUT = load_world("brownout")
 def tally(v2v_s: list[float], *, broken: list[float] | None = None, shard: int = 0) -> Tally:
     """One worker whose calls have two turns each."""
     count = len(v2v_s)
-    dead_s = np.maximum(0.0, np.array(v2v_s) - 1.5)
+    dead_s = np.array([max(0.0, it - 1.5) for it in v2v_s])
     return Tally(
         shard,
         f"trace-{shard}",
         count,
-        np.arange(count) // 2 + shard * 1e7,
+        np.array([i // 2 + shard * 1e7 for i in range(count)]),
         np.array(v2v_s),
         dead_s,
         np.array(broken or [0.0] * count),

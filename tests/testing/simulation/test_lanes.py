@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trunkline.core.attempt_words import Ended, Failed, Kind, Text, ToolPart
 from trunkline.errors import Fault
-from trunkline.testing.faults import Act, FaultKind, FaultScript, course
+from trunkline.testing.faults import Act, FaultKind, FaultScript, Step, course
 from trunkline.testing.laws import TokenTiming
 from trunkline.testing.simulation.answers import answer_of
 from trunkline.testing.simulation.draws import TOKENS_PER_WORD, Drawn, Trouble
@@ -40,7 +40,7 @@ def played(script: FaultScript | None) -> tuple[list[float], float]:
     return tokens, times[-1]
 
 
-def _bounded(script: FaultScript | None) -> list[object]:
+def _bounded(script: FaultScript | None) -> list[Step]:
     steps = []
     for step in course(script, TokenTiming(FIRST_S, GAP_S, 0.0, 1), WORDS):
         steps.append(step)
@@ -119,9 +119,9 @@ def test_a_tool_call_comes_in_pieces() -> None:
     """Name first, then the arguments, whole once all pieces are there."""
     it = lane(tool=True)
     parts = [it.take(1), it.take(TOOL_WORDS)]
-    assert all(isinstance(part, ToolPart) for part in parts)
-    assert "".join(part.delta.arguments for part in parts) == ANSWER.tool.arguments
-    assert [part.delta.name for part in parts] == ["book", ""]
+    told = [part.delta for part in parts if isinstance(part, ToolPart)]
+    assert "".join(delta.arguments for delta in told) == ANSWER.tool.arguments
+    assert [delta.name for delta in told] == ["book", ""]
     assert it.end() == Ended(0, "tool_calls")
 
 

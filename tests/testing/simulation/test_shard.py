@@ -1,7 +1,6 @@
 """Workers in simulated time: repeatable, whole, and better off than without the policy."""
 
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -11,7 +10,7 @@ from trunkline.testing.faults import FaultKind
 from trunkline.testing.simulation.figures import Figures, figures
 from trunkline.testing.simulation.policies import POLICIES
 from trunkline.testing.simulation.shard import Order, Shard, Tally
-from trunkline.testing.simulation.worlds import load_world, parse_world
+from trunkline.testing.simulation.worlds import World, load_world, parse_world
 
 SMALL = parse_world(
     """\
@@ -26,10 +25,16 @@ talk: {tool_share: 0.3, repeat_share: 0.5}
 )
 
 
-def order(policy: str = "adaptive", faults: FaultPlan | None = None, **more: object) -> Order:
+def order(
+    policy: str = "adaptive",
+    faults: FaultPlan | None = None,
+    *,
+    world: World = SMALL,
+    seed: int = 1,
+    shard: int = 0,
+) -> Order:
     """A worker with 40 calls of 4 turns in a minute."""
-    it = Order(SMALL, faults, policy, AttemptPolicy(), 1, 0, 40, 4)
-    return replace(it, **more)
+    return Order(world, faults, policy, AttemptPolicy(), seed, shard, 40, 4)
 
 
 def simulated(it: Order) -> tuple[Tally, Figures]:

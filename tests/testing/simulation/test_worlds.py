@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trunkline.errors import ConfigError, InputError
 from trunkline.testing.simulation.configured import load_setting
-from trunkline.testing.simulation.draws import first_law
+from trunkline.testing.simulation.draws import Measured, first_law
 from trunkline.testing.simulation.worlds import (
     WORLDS,
     World,
@@ -91,7 +92,8 @@ def test_a_file_of_measured_times(tmp_path: Path) -> None:
     (tmp_path / "world.yaml").write_text(text)
     world = load_world(str(tmp_path / "world.yaml"))
     law = first_law("other", world.endpoints["other"])
-    found = law.seconds(__import__("numpy").array([0.105, 0.505]))  # type: ignore[union-attr]  # it is measured
+    assert isinstance(law, Measured)
+    found = law.seconds(np.array([0.105, 0.505]))
     assert found.tolist() == pytest.approx([0.2, 0.6], abs=0.006)
     (tmp_path / "ttft.txt").write_text("0.5\n0.6\n")
     with pytest.raises(InputError, match="give 20 to"):

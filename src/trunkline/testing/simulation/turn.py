@@ -310,7 +310,7 @@ class Turn:
         winner = None if act.lane is None or act.reason == "failed" else self.lanes[act.lane]
         self._worker.policy.settled(self, winner, Mono(now))
         self.machine = None
-        if self.tool and self.step == 0 and act.reason != "failed":
+        if self.tool and self.step == 0 and act.reason == "tool_calls":
             self.judge.execute(act.tool_calls)
             return
         self.done = True
