@@ -3,6 +3,7 @@
 import pytest
 
 from trunkline.errors import InputError
+from trunkline.testing.fault_plan import parse_plan
 from trunkline.testing.simulation import run as running
 from trunkline.testing.simulation.run import Campaign, run
 from trunkline.testing.simulation.worlds import load_world
@@ -32,6 +33,21 @@ def test_what_cannot_be_simulated_is_refused(wrong: dict[str, float]) -> None:
     """The message says what to give instead."""
     with pytest.raises(InputError, match="give"):
         campaign(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("on: {stage: tts}, what: cut", "no endpoint of this world"),
+        ("on: {endpoint: d}, what: cut", r"There are: a \(llm, cloud-1\)"),
+        ("on: {endpoint: a}, what: cut, match: hello", "on_turn instead of match"),
+    ],
+)
+def test_a_fault_that_could_strike_nobody_is_refused(fault: str, said: str) -> None:
+    """It would look like one that was survived."""
+    plan = parse_plan(f"version: 1\nfaults: [{{{fault}}}]")
+    with pytest.raises(InputError, match=said):
+        Campaign(HEALTHY, ("race",), 10, 2, 1, 1.0, plan)
 
 
 def test_every_worker_of_every_policy_is_told_of() -> None:

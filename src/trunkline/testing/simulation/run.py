@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.errors import InputError
-from trunkline.testing.fault_plan import FaultPlan
+from trunkline.testing.fault_plan import FaultConfig, FaultPlan
 from trunkline.testing.simulation.shard import Order, Shard, Tally
 from trunkline.testing.simulation.worlds import World
 
@@ -46,6 +46,8 @@ class Campaign:
                 f"load {self.load}: with a horizon of {self.world.horizon_s:g} s give more than 0 "
                 f"and at most {SHARD_TURNS_MAX / self.world.horizon_s:g} turns per second"
             )
+        for fault in self.faults.faults if self.faults else ():
+            _check_simulated(fault, self.world)
 
     @property
     def workers(self) -> int:
@@ -72,6 +74,18 @@ class Campaign:
                 calls,
                 self.turns,
             )
+
+
+def _check_simulated(fault: FaultConfig, world: World) -> None:
+    """A fault that could strike nobody here would look like one that was survived."""
+    on, what = fault.on, f"fault {fault.what.value}"
+    if not any(on.holds(name, it.stage, it.failure_domain) for name, it in world.endpoints.items()):
+        known = ", ".join(
+            f"{name} (llm, {e.failure_domain})" for name, e in world.endpoints.items()
+        )
+        raise InputError(f"{what}: no endpoint of this world is meant. There are: {known}")
+    if fault.match is not None:
+        raise InputError(f"{what}: simulated callers say no words: use on_turn instead of match")
 
 
 def _nobody(done: int, of: int) -> None:
