@@ -411,7 +411,7 @@ async def test_playing_refuses_a_folder_with_other_files(tmp_path: Path) -> None
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
-SMALL = "--calls 40 --turns 2 --seed 3 --load 2 --processes 1".split()
+SMALL = ["--calls", "40", "--turns", "2", "--seed", "3", "--load", "2", "--processes", "1"]
 
 
 def test_simulate_hands_on_what_its_options_say(run: Run, tmp_path: Path) -> None:

@@ -47,15 +47,16 @@ def policy_named(
             p95_s = float(np.quantile(draws.of(0, -1.0).first_s, 0.95))
             habit = replace(habit, hedge_after_s=p95_s)
         return Baseline(habit, endpoints)
-    known = _known(world)
+    told = known(world)
     if name == "regime-oracle":
-        router: Router = RegimeRouter(RoutingPolicy(), known, draws)
+        router: Router = RegimeRouter(RoutingPolicy(), told, draws)
     else:
-        router = Router(RoutingPolicy(), known)
-    return Adaptive(router, tuple(known), calls, attempts)
+        router = Router(RoutingPolicy(), told)
+    return Adaptive(router, tuple(told), calls, attempts)
 
 
-def _known(world: World) -> Mapping[str, Known]:
+def known(world: World) -> Mapping[str, Known]:
+    """What the policy is told of each endpoint before it has measured anything."""
     return {
         name: Known(it.failure_domain, expected(it.expected))
         for name, it in world.endpoints.items()

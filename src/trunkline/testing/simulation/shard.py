@@ -89,16 +89,17 @@ class Shard:
         self.answers: Sequence[Answer] = answers(talk, rng)
         self.transport_s = talk.transport_s
         self.voice_s: list[float] = _times(LAWS[talk.voice], total * VOICES, rng)
-        self._ear_s = _times(LAWS[talk.ear], total, rng)
-        self._caller_s = (talk.caller_s * np.exp(0.4 * rng.standard_normal(total))).tolist()
-        self._answer = rng.integers(len(self.answers), size=total).tolist()
+        self.ear_s = _times(LAWS[talk.ear], total, rng)
+        self.caller_s = (talk.caller_s * np.exp(0.4 * rng.standard_normal(total))).tolist()
+        self._answer: list[int] = rng.integers(len(self.answers), size=total).tolist()
         self._tool = (rng.random(total) < talk.tool_share).tolist()
         self._repeats: list[bool] = (rng.random(total) < talk.repeat_share).tolist()
         self._chance = rng.random(total).tolist()
         gaps = rng.gamma(ARRIVALS_SHAPE, size=order.calls + 1)
-        self._arrivals = (np.cumsum(gaps)[:-1] / gaps.sum() * world.horizon_s).tolist()
+        self.arrivals = (np.cumsum(gaps)[:-1] / gaps.sum() * world.horizon_s).tolist()
+        self.call_draws: list[float] = rng.random(1024).tolist()
         self.policy: Policy = policy_named(
-            order.policy, world, order.attempts, self.draws, rng.random(1024).tolist()
+            order.policy, world, order.attempts, self.draws, self.call_draws
         )
         self._struck = [
             Struck(
@@ -118,7 +119,7 @@ class Shard:
 
     def run(self) -> Tally:
         """Simulate until every call has ended."""
-        for call, at in enumerate(self._arrivals):
+        for call, at in enumerate(self.arrivals):
             self._begin_turn(call, 0, at)
         self._open = self.order.calls
         probing = _Probing(self)
@@ -148,14 +149,22 @@ class Shard:
         """Whether a rescuer in this turn begins with the last sentence that was heard."""
         return self._repeats[turn.lot]
 
+    def repeats_in(self, lot: int) -> bool:
+        """The same of the turn that has this number among all turns of the worker."""
+        return self._repeats[lot]
+
+    def answer(self, lot: int) -> Answer:
+        """What any model says in the turn that has this number among all turns of the worker."""
+        return self.answers[self._answer[lot]]
+
     # -- turns -----------------------------------------------------------------------------------
 
     def _begin_turn(self, call: int, number: int, began: float) -> None:
         lot = call * self.order.turns + number
-        answer = self.answers[self._answer[lot]]
+        answer = self.answer(lot)
         turn = Turn(self, call, number, lot, answer, tool=self._tool[lot])
         turn.began = began
-        self._push(began + self._ear_s[lot], turn)
+        self._push(began + self.ear_s[lot], turn)
 
     def _end_turn(self, turn: Turn) -> None:
         self._turns += 1
@@ -166,7 +175,7 @@ class Shard:
         if turn.judge.wrong:
             for what in turn.judge.wrong:
                 self._violation(f"call {turn.call} turn {turn.number}: {what}")
-        asked_at = turn.began + self._ear_s[turn.lot]
+        asked_at = turn.began + self.ear_s[turn.lot]
         self._asked.append((asked_at, turn.primary))
         row = (turn.call, turn.number, turn.v2v_s, turn.gap_s, turn.drain, turn.primary)
         self._hash.update(struct.pack("<iidddi", *row) + bytes(map(_CODE.__getitem__, turn.extra)))
@@ -179,7 +188,7 @@ class Shard:
             for kind in turn.extra:
                 self._requests[kind.value] += 1
         if turn.number + 1 < self.order.turns:
-            began = turn.drain + self._caller_s[turn.lot]
+            began = turn.drain + self.caller_s[turn.lot]
             self._begin_turn(turn.call, turn.number + 1, began)
         else:
             self._open -= 1

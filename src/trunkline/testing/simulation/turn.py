@@ -66,7 +66,7 @@ class Policy:
         """It was cancelled; `lane.suspected`: why it was thought to have failed, if it was."""
 
     def voiced(self, seconds: float, now: Mono) -> None:
-        """A sentence that had nothing before it is heard *now*, *seconds* after it was said."""
+        """A sentence is said *now* and gets its first audio after *seconds*; nothing is ahead."""
 
     def settled(self, turn: "Turn", winner: Lane | None, now: Mono) -> None:
         """The step is over; *winner* ended well."""
@@ -116,6 +116,7 @@ class Turn:
         "_next",
         "_order",
         "_said",
+        "_voiced_at",
         "_worker",
         "answer",
         "began",
@@ -151,6 +152,7 @@ class Turn:
         self._asked: dict[int, int] = {}
         self._next: Lane | None = None
         self._said = 0
+        self._voiced_at = -math.inf
         self.step = -1
         self.primary = -1
         self.began = 0.0
@@ -295,8 +297,9 @@ class Turn:
         place = self.judge.say(sentence)
         voice_s = self._worker.voice_s[self.lot * VOICES + self._said % VOICES]
         ready = now + voice_s
-        if self.drain <= now:
+        if self._voiced_at <= now:  # no sentence is still waiting for its first audio
             self._worker.policy.voiced(voice_s, Mono(now))
+        self._voiced_at = max(self._voiced_at, ready)
         starts = max(ready, self.drain)
         if self._said == 0:
             self.v2v_s = starts + self._worker.transport_s - self.began
