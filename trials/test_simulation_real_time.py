@@ -1,10 +1,11 @@
 """The simulation against the clock: the same calls on the live shell, in real time.
 
-The full trial replays 1,000 calls, which is 1 % of the 100,000 that are simulated; it takes four
-minutes. The quick one replays fewer.
+The full trial replays 1,000 calls, which is 1 % of the 100,000 that are simulated; it takes six
+minutes each. The quick one replays fewer.
 """
 
 import asyncio
+import logging
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from trunkline.testing.simulation.shard import Order, Shard
 from trunkline.testing.simulation.worlds import load_world
 
 KS_MAX = 0.05
+LATE_MAX_S = 0.05
 KS_QUICK_MAX = 0.1
 """Of 200 turns on a machine that does other things beside."""
 Floats = NDArray[np.float64]
@@ -29,7 +31,11 @@ def distance(one: Floats, other: Floats) -> float:
 
 
 def agrees(name: str, calls: int, turns: int, seconds: float, ks_max: float = KS_MAX) -> None:
-    """Simulate and replay *calls* that begin within *seconds*; print and check what came out."""
+    """Simulate and replay *calls* that begin within *seconds*; print and check what came out.
+
+    A turn in which this machine's own timers were late measured the machine: it is left out on both
+    sides, and how many were is printed.
+    """
     shipped = load_world(name)
     weather = tuple(it.model_copy(update={"from_s": seconds / 2}) for it in shipped.weather)
     told = {"horizon_s": seconds, "judge_from_s": 0.0, "weather": weather}
@@ -37,14 +43,22 @@ def agrees(name: str, calls: int, turns: int, seconds: float, ks_max: float = KS
         shipped.model_copy(update=told), None, "adaptive", AttemptPolicy(), 9, 0, calls, turns
     )
     tally, replay = Shard(order).run(), Replay(order)
-    real = np.array([turn.v2v_s for turn in asyncio.run(replay.run())])
+    logging.disable(logging.CRITICAL)  # every fault that is drawn would be told
+    try:
+        replayed = asyncio.run(replay.run())
+    finally:
+        logging.disable(logging.NOTSET)
     assert replay.open_streams == 0
-    simulated = tally.v2v_s[np.argsort(tally.call, kind="stable")]
+    in_time = np.array([turn.late_s < LATE_MAX_S for turn in replayed])
+    simulated = tally.v2v_s[np.argsort(tally.call, kind="stable")][in_time]
+    real = np.array([turn.v2v_s for turn in replayed])[in_time]
     ks, off_s = distance(simulated, real), np.abs(simulated - real)
     print(
-        f"\n{name}: {len(real)} turns of {calls} calls, KS {ks:.4f}; turn by turn: "
-        f"{np.mean(off_s < 0.02):.1%} within 20 ms, p99 {np.quantile(off_s, 0.99) * 1000:.0f} ms"
+        f"\n{name}: {len(real)} turns of {calls} calls ({np.mean(~in_time):.1%} left out: timers "
+        f"late), KS {ks:.4f}; turn by turn: {np.mean(off_s < 0.02):.1%} within 20 ms, "
+        f"p99 {np.quantile(off_s, 0.99) * 1000:.0f} ms"
     )
+    assert np.mean(in_time) > 0.5, "this machine has too much else to do"
     assert ks < ks_max
 
 
@@ -57,4 +71,4 @@ def test_a_few_calls_take_as_long_as_in_the_simulation() -> None:
 @pytest.mark.parametrize("name", ["stalls1", "brownout"])
 def test_one_percent_of_the_calls_take_as_long_as_in_the_simulation(name: str) -> None:
     """1,000 calls of 8 turns: their V2V has the law that was simulated."""
-    agrees(name, 1_000, 8, 60.0)
+    agrees(name, 1_000, 8, 240.0)

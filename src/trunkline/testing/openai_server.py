@@ -271,12 +271,10 @@ class OpenAIServer:
                 due = time.monotonic()  # continued: it goes on at its pace, without a burst
             elif step.act is Act.ANSWER_STATUS and fault is not None:
                 answer.response = _status(fault)
-            elif step.act is Act.ERROR and fault is not None:
-                await answer.fail(fault)
             elif step.act is Act.RESET:
                 _reset(request)
             else:
-                await answer.act(step.act, record.tokens)
+                await answer.act(step.act, record.tokens, fault)
                 record.tokens += step.act is Act.TOKEN
         if fault is not None and (last is not Act.FINISH or fault.kind is FaultKind.EMPTY):
             record.ended = f"{fault.kind} at token {record.tokens}"
@@ -296,7 +294,7 @@ class _Stream:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
         self.response: web.StreamResponse = web.StreamResponse(headers=headers)
 
-    async def act(self, act: Act, said: int) -> None:
+    async def act(self, act: Act, said: int, fault: FaultScript | None) -> None:
         match act:
             case Act.HEADERS:
                 await self.response.prepare(self._request)
@@ -310,11 +308,10 @@ class _Stream:
                 await self.response.write(_GARBAGE)
             case Act.FINISH | Act.FILTER:
                 await self.response.write(self._completion.finish(said, _REASONS[act]))
+            case Act.ERROR if fault is not None:
+                await self.response.write(f"data: {fault.body}\n\ndata: [DONE]\n\n".encode())
             case _:
                 pass  # CLOSE: returning the response ends the stream
-
-    async def fail(self, fault: FaultScript) -> None:
-        await self.response.write(b"data: " + fault.body.encode() + b"\n\ndata: [DONE]\n\n")
 
 
 class _Body:
@@ -324,20 +321,19 @@ class _Body:
         self._request, self._completion = request, completion
         self.response: web.StreamResponse = web.Response()
 
-    async def act(self, act: Act, said: int) -> None:
+    async def act(self, act: Act, said: int, fault: FaultScript | None) -> None:
         match act:
             case Act.GARBAGE:
                 self.response = web.json_response(body=_GARBAGE)
             case Act.FINISH | Act.FILTER:
                 whole = self._completion.whole(said, _REASONS[act])
                 self.response = web.json_response(body=whole)
+            case Act.ERROR if fault is not None:
+                self.response = _status(fault)
             case Act.CLOSE:
                 _reset(self._request)  # the one way for a single body to be incomplete
             case _:
                 pass
-
-    async def fail(self, fault: FaultScript) -> None:
-        self.response = _status(fault)
 
 
 def _reset(request: web.Request) -> None:

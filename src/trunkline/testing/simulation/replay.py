@@ -45,13 +45,14 @@ from trunkline.types import (
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One turn as the live shell ran it."""
+    """One turn as the live shell ran it; *late_s*: by how much its latest timer was late."""
 
     call: int
     turn: int
     v2v_s: float
     gap_s: float
     reason: str
+    late_s: float
 
 
 class Replay:
@@ -65,6 +66,7 @@ class Replay:
         self._router = Router(RoutingPolicy(), known(order.world))
         self._draws = self.shard.call_draws
         self.open_streams = 0
+        self._late_s: dict[int, float] = {}
         self._stages = [
             _Model(self, number, name) for number, name in enumerate(order.world.endpoints)
         ]
@@ -82,11 +84,12 @@ class Replay:
         """Seconds since the first call could begin."""
         return asyncio.get_running_loop().time() - self.zero
 
-    async def wait_until(self, at: float) -> None:
-        """Sleep until then; for ever, if it never comes."""
+    async def wait_until(self, at: float, lot: int) -> None:
+        """Sleep until then; for ever, if it never comes. How late it became is booked for *lot*."""
         if at == math.inf:
             await asyncio.get_running_loop().create_future()
         await asyncio.sleep(at - self.now())
+        self._late_s[lot] = max(self._late_s.get(lot, 0.0), self.now() - at)
 
     async def _call(self, call: int) -> list[Replayed]:
         state = self._router.call(self._draws[call % len(self._draws)])
@@ -95,11 +98,12 @@ class Replay:
         began, turns = self.shard.arrivals[call], []
         for number in range(self._order.turns):
             lot = call * self._order.turns + number
-            await self.wait_until(began + self.shard.ear_s[lot])
+            await self.wait_until(began + self.shard.ear_s[lot], lot)
             mouth = _Mouth(self, lot, began)
             ended = await self._turn(desk, mouth, lot)
             mouth.over(ended)
-            turns.append(Replayed(call, number, mouth.v2v_s, mouth.gap_s, ended.reason))
+            heard = mouth.v2v_s, mouth.gap_s
+            turns.append(Replayed(call, number, *heard, ended.reason, self._late_s[lot]))
             began = max(mouth.drain, self.now()) + self.shard.caller_s[lot]
         return turns
 
@@ -146,11 +150,11 @@ class _Model:
         now = replay.now()
         lane.draw(shard.draws.of(self._number, now), lot * ATTEMPTS + asked % ATTEMPTS, now)
         for word in range(lane.until):
-            await replay.wait_until(lane.at(word))
+            await replay.wait_until(lane.at(word), lot)
             fact = lane.take(word + 1)
             assert isinstance(fact, words.Text)  # noqa: S101  # this world has no tools
             yield TextDelta(fact.text)
-        await replay.wait_until(lane.at(lane.until))
+        await replay.wait_until(lane.at(lane.until), lot)
         if lane.fault is not None:
             raise EndpointError(self.endpoint.name, lane.fault, "drawn")
         yield Finish(lane.reason)
