@@ -10,12 +10,10 @@ from trunkline.testing.fault_plan import (
     FaultConfig,
     FaultPlan,
     Struck,
-    fault_options,
-    faults_of,
     parse_plan,
     schema,
 )
-from trunkline.testing.faults import FaultKind
+from trunkline.testing.faults import FaultKind, fault_options, faults_of
 
 GOOD = """\
 version: 1

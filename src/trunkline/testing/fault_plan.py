@@ -15,8 +15,6 @@ socket is a `stall` from the start.
 The same file drives simulated stages (`FaultPlan.strike`) and the local servers (`for_server`).
 """
 
-import json
-from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -188,23 +186,6 @@ def _check(at: int, fault: FaultConfig, source: Source) -> None:
         fault.script()
     except InputError as error:
         raise source.error(loc, f"faults[{at}]: {error}", "See trunkline.testing.faults") from error
-
-
-def fault_options(parser: ArgumentParser) -> None:
-    """The options of a local server's command line that say what goes wrong."""
-    parser.add_argument("--fault", action="append", default=[], help="a fault as JSON; repeatable")
-    parser.add_argument("--script", type=Path, help="a fault script: see testing/fault_plan.py")
-    parser.add_argument("--endpoint", default="", help="which endpoint of the script this is")
-    parser.add_argument("--failure-domain", default="", help="and its failure domain")
-
-
-def faults_of(options: Namespace, stage: str) -> list[FaultScript]:
-    """What those options say, for a server of *stage*; `InputError` says what is wrong with it."""
-    faults = [FaultScript.parse(json.loads(fault)) for fault in options.fault]
-    if options.script is not None:
-        plan = load_plan(options.script)
-        faults += plan.for_server(options.endpoint, stage, options.failure_domain)
-    return faults
 
 
 def schema() -> dict[str, Any]:

@@ -26,12 +26,15 @@ empty          finishes properly without having said anything
 ============== ==================================================================================
 """
 
+import json
 import math
 import random
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum, auto
 from itertools import chain, islice, repeat
+from pathlib import Path
 
 from trunkline.errors import InputError
 from trunkline.testing.laws import TokenTiming
@@ -239,6 +242,25 @@ def struck(
         ):
             return fault
     return None
+
+
+def fault_options(parser: ArgumentParser) -> None:
+    """The options of a local server's command line that say what goes wrong."""
+    parser.add_argument("--fault", action="append", default=[], help="a fault as JSON; repeatable")
+    parser.add_argument("--script", type=Path, help="a fault script: see testing/fault_plan.py")
+    parser.add_argument("--endpoint", default="", help="which endpoint of the script this is")
+    parser.add_argument("--failure-domain", default="", help="and its failure domain")
+
+
+def faults_of(options: Namespace, stage: str) -> list[FaultScript]:
+    """What those options say, for a server of *stage*; `InputError` says what is wrong with it."""
+    faults = [FaultScript.parse(json.loads(fault)) for fault in options.fault]
+    if options.script is not None:
+        from trunkline.testing.fault_plan import load_plan  # noqa: PLC0415  # half a second, rarely
+
+        plan = load_plan(options.script)
+        faults += plan.for_server(options.endpoint, stage, options.failure_domain)
+    return faults
 
 
 class Act(StrEnum):

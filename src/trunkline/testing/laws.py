@@ -17,12 +17,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Any
 
-from pydantic import Field
-
-from trunkline.config.load import parse_as
-from trunkline.config.models import Model, Name
+from trunkline.config.tree import read
 from trunkline.errors import InputError
 from trunkline.types import LLM, StageName
 
@@ -116,79 +113,31 @@ class Troubles:
     source: str = ""
 
 
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Positive = Annotated[float, Field(gt=0, le=3_600)]
-_Spread = Annotated[float, Field(ge=0, le=5)]
-
-
-class _TailData(Model):
-    share: _Share = Field(description="the share of requests that are in the tail")
-    scale_s: _Positive = Field(description="seconds: the least that those take")
-    shape: _Positive = Field(description="the exponent of the tail")
-
-
-class _LawData(Model):
-    stage: Literal["stt", "llm", "tts"] = Field(description="stt, llm or tts")
-    source: str = Field(description="where the numbers are from, and which of them are assumed")
-    median_s: Annotated[float, Field(ge=0, le=3_600)] = Field(description="seconds: the median")
-    sigma: _Spread = Field(description="the log-normal spread")
-    gap_s: Annotated[float, Field(ge=0, le=60)] = Field(
-        default=0.0, description="seconds between two tokens: the median over requests"
-    )
-    speed_sigma: _Spread = Field(default=0.0, description="the spread of that over requests")
-    gap_sigma: _Spread = Field(default=0.0, description="the spread of gaps inside a request")
-    tail: _TailData | None = Field(default=None, description="a mapping, or null: no tail")
-
-
-class _TroublesData(Model):
-    source: str = Field(description="where the numbers are from, and which of them are assumed")
-    error: _Share = Field(default=0.0, description="the share of requests that fail at once")
-    hang: _Share = Field(default=0.0, description="the share that is never answered")
-    hiccup: _Share = Field(default=0.0, description="the share that pauses and goes on")
-    stall: _Share = Field(default=0.0, description="the share that stalls")
-    cut: _Share = Field(default=0.0, description="the share that is cut off")
-    drip: _Share = Field(default=0.0, description="the share that drips")
-    error_after_s: _Positive = Field(default=0.2, description="seconds until an error comes")
-    hiccup_median_s: _Positive = Field(default=0.5, description="seconds: the median pause")
-    hiccup_sigma: _Spread = Field(default=0.5, description="the log-normal spread of pauses")
-    stall_scale_s: _Positive = Field(default=2.0, description="seconds: the shortest stall")
-    stall_shape: _Positive = Field(default=1.0, description="the exponent of the stalls' tail")
-    stall_for_good: _Share = Field(default=0.3, description="the share of stalls without end")
-    drip_tokens_per_s: _Positive = Field(default=3.0, description="tokens per second of a drip")
-
-
-class _ArrivalsData(Model):
-    source: str = Field(description="where the number is from")
-    shape: _Positive = Field(description="the shape of the gamma law of gaps; 1 is Poisson")
-
-
-class _Data(Model):
-    version: Literal[1] = Field(description="1, the version of this format")
-    laws: Mapping[Name, _LawData] = Field(description="a mapping of names to laws")
-    arrivals: _ArrivalsData = Field(description="a mapping: how requests arrive")
-    troubles: Mapping[Name, _TroublesData] = Field(description="a mapping of names to troubles")
-
-
 def _load() -> tuple[Mapping[str, Law], Mapping[str, Troubles], float]:
+    """The data of the package, which tests check: no server that starts is to wait for that."""
     text = (files("trunkline.testing") / "laws.yaml").read_text(encoding="utf-8")
-    data, _ = parse_as(_Data, text, "laws.yaml", "see testing/laws.py")
-    laws = {name: _law(name, it) for name, it in data.laws.items()}
-    troubles = {name: Troubles(**it.model_dump()) for name, it in data.troubles.items()}
-    return MappingProxyType(laws), MappingProxyType(troubles), data.arrivals.shape
+    data, _, errors = read(text, "laws.yaml")
+    if errors:
+        raise errors[0]
+    told: Any = data
+    laws = {name: _law(name, it) for name, it in told["laws"].items()}
+    troubles = {name: Troubles(**it) for name, it in told["troubles"].items()}
+    return MappingProxyType(laws), MappingProxyType(troubles), float(told["arrivals"]["shape"])
 
 
-def _law(name: str, data: _LawData) -> Law:
-    tail = None if data.tail is None else ParetoTail(**data.tail.model_dump())
+def _law(name: str, told: Mapping[str, Any]) -> Law:
+    told = dict(told)
+    tail = told.pop("tail", None)
     return Law(
         name,
-        data.median_s,
-        data.sigma,
-        data.gap_s,
-        data.speed_sigma,
-        data.gap_sigma,
-        tail,
-        StageName(data.stage),
-        data.source,
+        ttft_median_s=told.pop("median_s"),
+        ttft_sigma=told.pop("sigma"),
+        gap_s=told.pop("gap_s", 0.0),
+        speed_sigma=told.pop("speed_sigma", 0.0),
+        gap_sigma=told.pop("gap_sigma", 0.0),
+        tail=None if tail is None else ParetoTail(**tail),
+        stage=StageName(told.pop("stage")),
+        **told,
     )
 
 

@@ -45,8 +45,8 @@ from aiohttp.typedefs import Handler
 
 from trunkline.errors import InputError
 from trunkline.providers.embedded.chat import ChatModel
+from trunkline.testing import faults as scripts
 from trunkline.testing.chat import ChatRequest, Completion, parse_request
-from trunkline.testing.fault_plan import fault_options, faults_of
 from trunkline.testing.faults import Act, FaultKind, FaultScript, course, struck
 from trunkline.testing.laws import Law, law_named
 from trunkline.testing.process import announce, freeze, load, until_orphaned
@@ -368,7 +368,7 @@ async def _serve(model: ChatModel, law: Law, options: argparse.Namespace) -> Non
         model,
         law,
         options.seed,
-        faults_of(options, "llm"),
+        scripts.faults_of(options, "llm"),
         options.port,
         on_fault=lambda struck: announce("fault", **asdict(struck)),
         stop_process=freeze,
@@ -385,7 +385,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--law", default="instant", help="latency law, see testing/laws.py")
     parser.add_argument("--seed", type=int, default=0, help="of the timing")
-    fault_options(parser)
+    scripts.fault_options(parser)
     options = parser.parse_args()
     try:
         model = cast("ChatModel", load(options.model))
