@@ -197,8 +197,10 @@ class Recall:
             self._known[call] = found
             if len(self._known) > KNOWN_MAX:
                 self._known.popitem(last=False)
-        if found is None or (found.broken and found.resumes >= RESUMES_MAX):
+        if found is None:
             return "unknown"
+        if found.broken and found.resumes >= RESUMES_MAX:
+            return "lost"
         return "broken" if found.broken else "over"
 
 

@@ -12,8 +12,8 @@ A stream may end while its caller is still there: its worker died, or the line b
 So the TwiML goes on, behind the stream, with a redirect to the webhook that names the call
 (`?resume=`, by our id, which the webhook makes up). What to say then depends on the call's fate,
 which its journal knows: over (we hang up), broken (a stream again, which goes on with that call),
-or not to be found (a sentence). A redirect names the call before it too, in case that its own
-stream never began.
+lost (a sentence), or unknown: its worker died in its first moments, so it begins anew, once. A
+redirect names the call before it too, in case that its own stream never began.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
@@ -70,7 +70,7 @@ _UNSIGNED: Final = (
 _log = logging.getLogger(__name__)
 
 OnCall = Callable[[TwilioCarrier], Awaitable[None]]
-Fate = Literal["over", "broken", "unknown"]
+Fate = Literal["over", "broken", "lost", "unknown"]
 FateOf = Callable[[CallId, str], Awaitable[Fate]]
 """What became of our call on a carrier's call."""
 
@@ -201,8 +201,7 @@ class TelephonyServer:
     async def close(self, drain_s: float = 0.0) -> None:
         """Take no more calls, let those that are up end for *drain_s*, hang up the rest.
 
-        The webhook answers to the end: calls that broke off elsewhere may go on here while it
-        drains, and whoever is hung up hears a sentence.
+        The webhook answers to the end: calls that broke off may go on here while it drains.
         """
         self._closing = True
         try:
@@ -243,29 +242,30 @@ class TelephonyServer:
         return response
 
     async def _twiml(self, request: web.Request, call: str, caller: str) -> str:
-        earlier = [text for text in request.query.getall(_RESUME, []) if _OUR_ID.fullmatch(text)]
-        broken = CallId("")
-        if earlier and self._fate is not None:
-            fate: Fate = "unknown"
-            for name in earlier[:2]:
-                broken = CallId(name)
-                fate = await self._fate(broken, call)
-                if fate != "unknown":
-                    break
-            if fate == "over":
-                return twiml_hangup()
-            if fate == "unknown":
-                _log.warning("no journal of call %s: its caller was sent away", earlier[0])
-                return self._refuse(self.config.lost_sentence)
-            if self._leaving:
-                return self._refuse(self.config.closing_sentence)
-        elif self._closing:
-            return self._refuse(self.config.busy_sentence)
-        if self.admission.full if broken else not self._has_room(request):
+        names = request.query.getall(_RESUME, []) if self._fate is not None else []
+        earlier = [CallId(name) for name in names if _OUR_ID.fullmatch(name)][:2]
+        fate, broken = await self._fate_of(earlier, call)
+        if fate == "over":
+            return twiml_hangup()
+        if fate == "lost" or (fate == "unknown" and len(earlier) > 1):
+            _log.warning("call %s cannot go on: its caller was sent away", earlier[0])
+            return self._refuse(self.config.lost_sentence)
+        if self._leaving and earlier:
+            return self._refuse(self.config.closing_sentence)
+        no_room = self.admission.full if broken else self._closing or not self._has_room(request)
+        if no_room:
             _log.warning("a call was refused: %d are up, or no worker has room", self.calls)
             return self._refuse(self.config.busy_sentence)
         self.admission.promise(asyncio.get_running_loop().time())
-        return self._connect(self._public(request), call, caller, broken)
+        before = broken or next(iter(earlier), CallId(""))
+        return self._connect(self._public(request), (call, caller), before, broken)
+
+    async def _fate_of(self, earlier: Sequence[CallId], call: str) -> tuple[Fate, CallId]:
+        """That of the first of *earlier* that anything is known of."""
+        for name in earlier:
+            if self._fate is not None and (fate := await self._fate(name, call)) != "unknown":
+                return fate, name
+        return "unknown", CallId("")
 
     def _refuse(self, sentence: str) -> str:
         return twiml_refuse(sentence, self.config.transfer_to)
@@ -275,20 +275,20 @@ class TelephonyServer:
         room = self.admission.has_room(now, counts_promises=here)
         return room and request.protocol not in self._no_room
 
-    def _connect(self, public: str, call: str, caller: str, broken: CallId) -> str:
-        """TwiML that streams the call, *broken* being the one that it goes on with, if any."""
+    def _connect(self, public: str, form: tuple[str, str], before: CallId, resumes: CallId) -> str:
+        """TwiML that streams the call; *before*: the one before it, *resumes*: if it goes on."""
+        call, caller = form
         ours = CallId(uuid7(Wall(self._wall()), os.urandom(10)))
         parameters = {_CALLER: caller, CALL_PARAMETER: ours}
         then = f"{public}{VOICE_PATH}?{_RESUME}={ours}"
-        if broken:
-            parameters[RESUMES_PARAMETER] = broken
-            then += f"&{_RESUME}={broken}"
+        if resumes:
+            parameters[RESUMES_PARAMETER] = resumes
+        then += f"&{_RESUME}={before}" if before else ""
         if self.config.auth_token is not None:
             now, named = Wall(self._wall()), _named(call, parameters)
             parameters[_TICKET] = webhook.ticket(self.config.auth_token, named, caller, now)
-        return twiml_connect(
-            _ws(public) + MEDIA_PATH, parameters, "" if self._fate is None else then
-        )
+        follows = "" if self._fate is None else then
+        return twiml_connect(_ws(public) + MEDIA_PATH, parameters, follows)
 
     async def _media(self, request: web.Request) -> web.StreamResponse:
         """The media socket of one call, from its upgrade to its end."""
