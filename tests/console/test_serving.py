@@ -8,9 +8,9 @@ from typing_extensions import override
 
 from trunkline.config.load import load
 from trunkline.config.models import Config
-from trunkline.console.serving import Watched, telephony
+from trunkline.console.serving import Watched, check_language, telephony
 from trunkline.contracts import Journal
-from trunkline.errors import InputError
+from trunkline.errors import ConfigError, InputError
 from trunkline.types import CallId, DataClass, Sample, Where
 
 VARIABLE = "TRUNKLINE_TEST_TWILIO_TOKEN"
@@ -41,6 +41,20 @@ def test_a_secret_that_is_not_there_stops_the_start(
         monkeypatch.setenv(VARIABLE, value)
     with pytest.raises(InputError, match=rf"{VARIABLE}.*twilio_auth_token_env.*not set"):
         telephony(configured(twilio_auth_token_env=VARIABLE))
+
+
+def test_a_language_in_which_no_model_can_go_on_stops_the_start() -> None:
+    """Found out in the middle of a broken answer it would end the call."""
+    config = load(SHIPPED)
+    check_language(config, "receptionist", "tlh")  # prefixes need no words
+    turns = {
+        name: endpoint.model_copy(update={"continuation": "turn"})
+        for name, endpoint in config.endpoints.items()
+    }
+    config = config.model_copy(update={"endpoints": turns})
+    check_language(config, "receptionist", "en-GB")
+    with pytest.raises(ConfigError, match=r"'primary' cannot be asked in 'tlh'.*Known are de, en"):
+        check_language(config, "receptionist", "tlh")
 
 
 class Kept(Journal):

@@ -16,6 +16,7 @@ from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.types import (
     LLM,
     TTS,
+    CallId,
     DataClass,
     Delta,
     Finish,
@@ -64,6 +65,7 @@ class Thinker:
         self._said: list[str] = []
         self._led: list[int] = []
         self._awaited: tuple[int, Mono] | None = None  # a phrase without audio, since when
+        self._where = Where(CallId(""))
 
     @property
     def generated(self) -> str:

@@ -24,6 +24,7 @@ from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
 from trunkline.config.models import Config, attempt_policy, known_endpoints, turn_policy
 from trunkline.core.routing import Router, RoutingPolicy
+from trunkline.core.splice import GO_ON, can_go_on
 from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
@@ -116,6 +117,7 @@ async def working(
     """
     settings = config.agents[agent_name]
     practice = load_practice(settings.practice or RIVERSIDE_DENTAL)
+    check_language(config, agent_name, practice.language)
     tools = open_tools(practice, settings.folder, _now)
     async with AsyncExitStack() as stack:
         records = await stack.enter_async_context(WorkerRecords(config.records.directory, name))
@@ -211,8 +213,8 @@ async def checked(config: Config) -> None:
     an address that is none.
     """
     telephony(config)
-    for agent in config.agents.values():
-        load_practice(agent.practice or RIVERSIDE_DENTAL)
+    for name, agent in config.agents.items():
+        check_language(config, name, load_practice(agent.practice or RIVERSIDE_DENTAL).language)
     async with client_session() as session:
         resources = Resources(session, Gate(_nothing_leaves), os.environ)
         errors = []
@@ -223,6 +225,18 @@ async def checked(config: Config) -> None:
                 errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
+
+
+def check_language(config: Config, agent: str, language: str) -> None:
+    """`ConfigError` unless each model of *agent* can go on with another's answer in *language*."""
+    for at, name in enumerate(config.agents[agent].routes[LLM]):
+        if config.endpoints[name].continuation == "turn" and not can_go_on(language):
+            raise config.error(
+                ("agents", agent, "routes", LLM, at),
+                f"{name!r} cannot be asked in {language!r} to go on with a broken answer",
+                f"Known are {', '.join(sorted(GO_ON))}. Use an endpoint with continuation: prefix, "
+                "or add the text to trunkline.core.splice.GO_ON",
+            )
 
 
 def _nothing_leaves(decision: EgressDecision) -> None:

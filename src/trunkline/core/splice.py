@@ -71,6 +71,11 @@ def in_list(committed: str, language: str) -> str:
     return note if item.search(committed) else ""
 
 
+def can_go_on(language: str) -> bool:
+    """Whether a model can be asked for the rest by a further turn in *language*."""
+    return language.partition("-")[0].lower() in GO_ON
+
+
 def continuation(
     prompt: Prompt,
     committed: str,
