@@ -16,9 +16,9 @@ from trunkline.telephony.server import (
     CALL_PARAMETER,
     RESUMES_PARAMETER,
     Fate,
-    TelephonyConfig,
     TelephonyServer,
 )
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.types import CallId
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]

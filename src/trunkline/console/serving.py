@@ -38,9 +38,9 @@ from trunkline.telephony.server import (
     CALL_PARAMETER,
     RESUMES_PARAMETER,
     Fate,
-    TelephonyConfig,
     TelephonyServer,
 )
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.types import LLM, TTS, CallId, DataClass, Sample, Where
 
 log = logging.getLogger(__name__)

@@ -25,9 +25,8 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, Literal
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -43,6 +42,7 @@ from trunkline.telephony.door import (
     read_form,
 )
 from trunkline.telephony.leg import TwilioCarrier
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.telephony.twiml import twiml_connect, twiml_hangup, twiml_refuse
 from trunkline.telephony.wire import CLOSE_S, AiohttpSocket, Pace
 from trunkline.types import CallId, Wall, uuid7
@@ -73,43 +73,6 @@ OnCall = Callable[[TwilioCarrier], Awaitable[None]]
 Fate = Literal["over", "broken", "lost", "unknown"]
 FateOf = Callable[[CallId, str], Awaitable[Fate]]
 """What became of our call on a carrier's call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TelephonyConfig:
-    """*port* 0: any free one. *public_url*: how Twilio reaches us if a proxy stands between.
-
-    *calls_max*: streams at once, those that have not started yet included; a worker falls behind
-    for everybody if it takes more than it can carry. *transfer_to*: the number (E.164) that a
-    caller who cannot be served is put through to, behind the sentence. *keep_alive* false: a
-    webhook's connection is closed behind each response: whoever places them places each anew.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    public_url: str | None = None
-    auth_token: str | None = field(default=None, repr=False)
-    calls_max: int = 50
-    start_s: float = leg.START_S
-    idle_s: float = leg.IDLE_S
-    busy_sentence: str = "All our lines are busy. Please call again in a few minutes."
-    lost_sentence: str = "I am sorry, we were cut off. Please call again."
-    closing_sentence: str = "I am sorry, I have to end this call now. Please call again."
-    transfer_to: str = ""
-    keep_alive: bool = True
-
-    def __post_init__(self) -> None:
-        url = self.public_url
-        if url is not None:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
-                raise InputError(
-                    f"telephony.public_url {url!r}: needs http(s)://host[:port][/path], no query"
-                )
-        if self.auth_token == "":
-            raise InputError("telephony.auth_token is empty: set it, or leave it out for local use")
-        if self.calls_max < 1 or self.start_s <= 0 or self.idle_s <= 0:
-            raise InputError("telephony: calls_max, start_s and idle_s have to be above zero")
 
 
 class TelephonyServer:
