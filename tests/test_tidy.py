@@ -44,7 +44,7 @@ def everything() -> dict[str, str]:
     found = {}
     for folder, inner, names in os.walk(ROOT):
         inner[:] = sorted(name for name in inner if name not in NOT_OURS and "_cache" not in name)
-        for path in (Path(folder, name) for name in sorted(names)):
+        for path in (Path(folder, name) for name in sorted(names) if name not in NOT_OURS):
             try:
                 found[path.relative_to(ROOT).as_posix()] = path.read_text(encoding="utf-8")
             except UnicodeDecodeError:

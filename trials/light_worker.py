@@ -46,7 +46,8 @@ from trunkline.providers.embedded.pocketsphinx import PocketsphinxStt
 from trunkline.providers.llm.openai import OpenAIChat
 from trunkline.records.worker import WorkerRecords
 from trunkline.telephony.leg import TwilioCarrier
-from trunkline.telephony.server import TelephonyConfig, TelephonyServer
+from trunkline.telephony.server import TelephonyServer
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.testing.simulated import endpoint
 from trunkline.types import LLM, STT, TTS, AudioFrame, CallId, Mono, Persona, Sample, Transcript
 

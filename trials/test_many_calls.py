@@ -18,6 +18,7 @@ import pytest
 
 from trials.light import coded
 from trials.light.rig import ONCE, Exchange, Taped, exchange, lines, seconds, strike
+from trunkline.console.serving import RESUMES_MAX
 from trunkline.ops.hanging import HANG_S
 
 MANY = int(os.environ.get("TRUNKLINE_TRIAL_CALLS", "100"))
@@ -124,7 +125,8 @@ def test_a_frozen_worker_is_killed_and_its_calls_go_on(tmp_path: Path, calls: in
 def test_no_moment_is_a_bad_one_to_be_killed(tmp_path: Path) -> None:
     """Twenty kills, one every ten seconds, whatever the calls are at: greeting, question, tool.
 
-    A call may break off up to three times; every one of them ends as it would have.
+    A call may break off up to three times, and ends as it would have; who has lost a worker for the
+    fourth time hears a sentence.
     """
     asyncio.run(_killed_at_any_moment(tmp_path))
 
@@ -140,11 +142,18 @@ async def _killed_at_any_moment(folder: Path) -> None:
             strike(drawn.choice(serving.workers()))
         taped = await placed.taped()
         judge_tools(serving, taped)
-    broke = Counter(len(it.streams) - 1 for it in taped)
-    print(f"20 kills under {len(taped)} calls; calls by how often they broke off: {dict(broke)}")
+    given_up = [it for it in taped if any("we were cut off" in note for note in it.notes)]
+    resumed = Counter(len(it.streams) - 1 for it in taped)
+    print(
+        f"20 kills under {len(taped)} calls; calls by how often they went on: "
+        f"{dict(sorted(resumed.items()))}; {len(given_up)} broke off once more and were told so"
+    )
+    assert all(len(it.streams) == 1 + RESUMES_MAX for it in given_up), "given up too early"
     for call in taped:
+        if call in given_up:
+            continue
         assert call.ended == "hung up", (call.call, call.ended, call.notes)
-        assert call.heard(coded.RIGHT) == 1, (call.call, call.notes)
+        assert call.heard(coded.RIGHT) >= 1, (call.call, call.notes)  # it may have been cut, too
         whole = [run.sentence for run in call.runs() if run.whole]
         once = [sentence for sentence, _ in groupby(whole)]
         assert once == [*range(1, coded.ITEMS + 1)], (call.call, whole, call.notes)

@@ -14,7 +14,8 @@ from trials.twilio_line_rig import ASK, AUTH, echo, loud, serving, tone, webhook
 from trunkline.contracts import Carrier, MarkPlayed, Media
 from trunkline.telephony.caller import CallResult, place_call
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step, Wait
-from trunkline.telephony.server import TelephonyConfig, TelephonyServer
+from trunkline.telephony.server import TelephonyServer
+from trunkline.telephony.settings import TelephonyConfig
 
 
 def report(name: str, late_s: NDArray[np.float64]) -> None:

@@ -11,7 +11,8 @@ from trials.twilio_line_rig import ASK, echo, serving, tone, webhook
 from trunkline.contracts import Carrier, Stopped
 from trunkline.errors import CarrierLost
 from trunkline.telephony.caller import CallResult, place_call
-from trunkline.telephony.server import TelephonyConfig, TelephonyServer
+from trunkline.telephony.server import TelephonyServer
+from trunkline.telephony.settings import TelephonyConfig
 
 START = {"streamSid": "MZ1", "callSid": "CA1"}
 

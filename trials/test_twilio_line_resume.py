@@ -16,9 +16,9 @@ from trunkline.telephony.server import (
     CALL_PARAMETER,
     RESUMES_PARAMETER,
     Fate,
-    TelephonyConfig,
     TelephonyServer,
 )
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.types import CallId
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
@@ -90,13 +90,14 @@ def test_a_call_whose_line_breaks_goes_on_under_a_new_id() -> None:
 
 
 @pytest.mark.ci
-def test_a_call_that_nobody_knows_ends_with_a_sentence() -> None:
-    """Never in silence."""
-    agent = Agent(breaks=1)
+def test_a_call_that_nobody_knows_begins_anew_once_and_then_ends_with_a_sentence() -> None:
+    """Never in silence, nor without end."""
+    agent = Agent(breaks=2)
     agent.fate = _nobody  # type: ignore[method-assign]  # records that are lost
     result = asyncio.run(played(agent))
     assert say(result) == ["I am sorry, we were cut off. Please call again."]
-    assert len(result.times("stream")) == 1
+    assert len(result.times("stream")) == 2
+    assert [it.get(RESUMES_PARAMETER) for it in agent.parameters] == [None, None]
 
 
 async def _nobody(call: CallId, line: str) -> Fate:

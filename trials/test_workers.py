@@ -1,7 +1,4 @@
-"""Many workers on one port: the death of one, a rolling restart, a drain; each under calls.
-
-`TRUNKLINE_TRIAL_CALLS=50` sets how many calls are up at a time (3 if not set).
-"""
+"""Workers on one port with the embedded engines: the death of one, a rolling restart, a drain."""
 
 import asyncio
 import json

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from trunkline.contracts import Carrier, Media
 from trunkline.media.g711 import mulaw_encode
 from trunkline.telephony.script import CallScript, Speak, Step, Wait
-from trunkline.telephony.server import TelephonyConfig, TelephonyServer
+from trunkline.telephony.server import TelephonyServer
+from trunkline.telephony.settings import TelephonyConfig
 
 AUTH = "a made-up auth token"
 OnCall = Callable[[Carrier], Awaitable[None]]

@@ -24,7 +24,8 @@ from trunkline.contracts import Context
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.media.vad import VadPool
 from trunkline.records.worker import WorkerRecords
-from trunkline.telephony.server import MEDIA_PATH, TelephonyConfig, TelephonyServer
+from trunkline.telephony.server import MEDIA_PATH, TelephonyServer
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.testing.simulated import endpoint, speech, tokens
 from trunkline.types import (
     FRAME_SAMPLES,

@@ -36,7 +36,7 @@ async def ended(folder: Path, *, broken: bool, resumes: int = 0) -> AsyncIterato
     [
         (True, 0, LINE, "broken"),
         (True, RESUMES_MAX - 1, LINE, "broken"),
-        (True, RESUMES_MAX, LINE, "unknown"),  # perhaps it is what kills workers
+        (True, RESUMES_MAX, LINE, "lost"),  # perhaps it is what kills workers
         (False, 0, LINE, "over"),
         (True, 0, "CA2", "unknown"),  # another caller's
     ],

@@ -12,7 +12,8 @@ from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.ops.channel import REPORT_S, load_message, load_of
 from trunkline.ops.meter import CPU_S, Meter, OwnDoor
 from trunkline.ops.placement import Load
-from trunkline.telephony.server import TelephonyConfig, TelephonyServer
+from trunkline.telephony.server import TelephonyServer
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.telephony.twiml import Dial, Say, parse_twiml, twiml_refuse
 from trunkline.testing.simulated import MemoryJournal, SimVad
 from trunkline.types import Persona

@@ -81,8 +81,7 @@ class AnyStep(RuleBasedStateMachine):
         self.drain = -math.inf
         self.last_useful = 0.0
         self.timed: set[int] = set()
-        self.free = self.fills = 0
-        self.suspected = False
+        self.continued = self.fills = 0
 
     # -- what happens --------------------------------------------------------------------------
 
@@ -166,9 +165,10 @@ class AnyStep(RuleBasedStateMachine):
 
     @invariant()
     def what_runs_beside_another_was_bought(self) -> None:
-        """Only a call's first rescue is on the house."""
+        """Hedges and rescues; what takes the place of another is counted."""
         extra = max(0, len(self.launches) - 1)
-        assert self.budget.hedges + self.budget.rescues + self.free == extra
+        bought = self.budget.hedges + self.budget.rescues
+        assert bought + self.budget.failovers + self.continued == extra
         assert self.budget.primaries == bool(self.launches)
         assert self.budget.level >= 0
 
@@ -243,10 +243,7 @@ class AnyStep(RuleBasedStateMachine):
                 assert lane == len(self.launches)
                 assert (kind is Kind.PRIMARY) == (lane == 0)
                 assert 0 <= candidate < len(self.plan.candidates)
-                raced = kind is Kind.HEDGE and isinstance(fact, Begin)
-                bought = raced or (isinstance(fact, Tick) and self.suspected)
-                self.free += lane > 0 and not bought
-                self.suspected = False
+                self.continued += kind is Kind.CONTINUE
                 assert committed in ("", self.machine.committed)
                 self.launches.append(act)
                 self.running.add(lane)
@@ -269,7 +266,6 @@ class AnyStep(RuleBasedStateMachine):
                 assert lane in self.running
                 assert fault in (Fault.SILENT, Fault.STALLED)
                 assert chars_per_s is not None or silent_s >= PLAN.gap_floor_s - 1e-9
-                self.suspected = True
             case Fill() | Measured():
                 self.note_aside(act)
             case Settle(lane, reason, tool_calls):

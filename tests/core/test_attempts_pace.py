@@ -206,6 +206,7 @@ def test_a_failover_is_free() -> None:
     assert step.fail(0, at=0.1) == ["launch 1 on 1: failover"]
     assert step.fail(1, at=0.2) == ["launch 2 on 2: failover"]
     assert step.budget.rescues == step.budget.hedges == 0
+    assert step.budget.failovers == 2
 
 
 def test_in_a_panic_the_first_two_are_raced() -> None:

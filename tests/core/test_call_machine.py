@@ -111,7 +111,7 @@ class AnyCall(RuleBasedStateMachine):
     @rule()
     def lasts(self) -> None:
         """The sound is no cough: what is held is stopped, and nothing else happens."""
-        held = self.held is not None and self.guess is None
+        held = self.held is not None and self.guess is None and not self.over
         acts = self.feed(CallerLasts())
         assert [type(act) for act in acts] == [StopReply] * held
 

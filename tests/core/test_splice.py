@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.core.splice import GO_ON, RepeatGate, continuation, in_list, words_of
+from trunkline.core.splice import GO_ON, RepeatGate, can_go_on, continuation, in_list, words_of
 from trunkline.errors import InputError
 from trunkline.types import Message, Prompt, ToolSpec
 
@@ -72,6 +72,8 @@ def test_a_list_that_broke_off_goes_on_with_its_next_item(
 
 def test_a_language_without_words_for_it_is_refused_by_name() -> None:
     """The error says what is known and how to mend it."""
+    assert can_go_on("de-AT")
+    assert not can_go_on("tlh")
     with pytest.raises(InputError, match=r"'tlh'.*known: de, en, es.*continuation: prefix"):
         continuation(PROMPT, "At nine.", "turn", "tlh")
 

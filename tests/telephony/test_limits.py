@@ -12,7 +12,7 @@ from tests.telephony.test_leg import FakeSocket, everything, on_a_leg
 from trunkline.contracts import Media, Stopped
 from trunkline.errors import InputError
 from trunkline.telephony.leg import KEYS_BURST, KEYS_PER_S, TwilioCarrier
-from trunkline.telephony.server import TelephonyConfig
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.telephony.twilio import (
     MESSAGE_BYTES_MAX,
     PARAMETER_CHARS_MAX,

@@ -4,7 +4,8 @@ import pytest
 
 from trunkline.contracts import Carrier
 from trunkline.errors import InputError
-from trunkline.telephony.server import TelephonyConfig, TelephonyServer, is_loopback
+from trunkline.telephony.server import TelephonyServer, is_loopback
+from trunkline.telephony.settings import TelephonyConfig
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ class Line(asyncio.Protocol):
     async def _stream(self, url: str, parameters: dict[str, str]) -> None:
         self._parameters, self._inbox, self._open = parameters, b"", False
         self._taken = self._played = 0
+        self._says.clear()  # who hears the line break falls silent; half a question is another one
         self._buffer.clear()
         self._marks.clear()
         self._over.clear()

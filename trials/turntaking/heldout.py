@@ -2,10 +2,13 @@
 
 python -m trials.turntaking.heldout FOLDER     # needs flite, espeak-ng and sox
 
-Nothing was tuned on them. They were written before the policy that they judge, with voices, speeds,
-sentences and kinds of noise that the clips in this folder do not have. A fifth of the sentences
-with a pause could be over at it: no recogniser's words can tell. `asked` is what the agent says
-before.
+They were written before the policy that they judge, with voices, speeds, sentences and kinds of
+noise that the clips in this folder do not have. A fifth of the sentences with a pause could be over
+at it: no recogniser's words can tell. `asked` is what the agent says before.
+
+Their failures were looked at once, in November 2026. Then seven digits ceased to be a whole number,
+"do you take ..." with its object became a whole question, and pairs of backchannels got more weight
+in the recogniser's phrases. Before that: 43 of 48 backchannels, 2.8 % of the pauses answered early.
 """
 
 import sys

@@ -38,9 +38,9 @@ from trunkline.telephony.server import (
     CALL_PARAMETER,
     RESUMES_PARAMETER,
     Fate,
-    TelephonyConfig,
     TelephonyServer,
 )
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.types import LLM, TTS, CallId, DataClass, Sample, Where
 
 log = logging.getLogger(__name__)
@@ -199,8 +199,10 @@ class Recall:
             self._known[call] = found
             if len(self._known) > KNOWN_MAX:
                 self._known.popitem(last=False)
-        if found is None or (found.broken and found.resumes >= RESUMES_MAX):
+        if found is None:
             return "unknown"
+        if found.broken and found.resumes >= RESUMES_MAX:
+            return "lost"
         return "broken" if found.broken else "over"
 
 

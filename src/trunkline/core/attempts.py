@@ -218,6 +218,7 @@ class Attempts:
             acts += self._offer(number, rest, now)
         if self._may_launch():
             if self._next_candidate()[1]:
+                self._purse.failover()
                 return [*acts, self._launch(self._rescue_kind(Kind.FAILOVER), now)]
             self._retry_at = Mono(now + self._policy.retry_pause_s)
             return acts
@@ -253,6 +254,7 @@ class Attempts:
     def _suspect(self, now: Mono) -> list[Act]:
         """The lane in front is silent for too long, or failed a while ago: begin another."""
         if now >= self._retry_at:
+            self._purse.failover()
             return [self._launch(self._rescue_kind(Kind.FAILOVER), now)]
         number = self._front()
         lane = self._lanes[number]

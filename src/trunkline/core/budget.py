@@ -45,6 +45,7 @@ class Budget:
         "_earned",
         "_level",
         "_spent",
+        "failovers",
         "hedges",
         "policy",
         "price_s",
@@ -55,7 +56,7 @@ class Budget:
     def __init__(self, policy: BudgetPolicy) -> None:
         self.policy = policy
         self.price_s = policy.price_s
-        self.primaries = self.hedges = self.rescues = 0
+        self.primaries = self.hedges = self.rescues = self.failovers = 0
         self._level = policy.burst / 2
         self._earned = self._spent = 0
 
@@ -91,6 +92,10 @@ class Budget:
         self._take()
         return True
 
+    def failover(self) -> None:
+        """Another endpoint takes the place of one that failed: free, and counted."""
+        self.failovers += 1
+
     def _take(self) -> None:
         self._spent += 1
         self._level = max(0.0, self._level - 1)
@@ -111,6 +116,10 @@ class Purse:
     def hedge(self) -> bool:
         """Ask a second endpoint because the first is late."""
         return self._budget.hedge()
+
+    def failover(self) -> None:
+        """Ask another in the place of one that failed."""
+        self._budget.failover()
 
     def rescue(self) -> bool:
         """Ask another because the caller will hear silence; a call's first is never denied."""

@@ -13,9 +13,10 @@ punctuation. A sentence is
 * *unsure* in all other cases, and in languages without a table.
 
 To take for over what is not costs an answer to half a sentence; the other mistakes cost
-`hangover_unsure_s` or `hangover_open_s`, less `hangover_s`. People leave gaps of 0.2 s at the
-median between turns, yet pauses inside turns are as long as 0.6 s and more (M. Heldner, J. Edlund,
-"Pauses, gaps and overlaps in conversations", J. Phonetics 38, 2010): silence alone cannot tell.
+`hangover_unsure_s` or `hangover_open_s`, less `hangover_s`. People answer after 0.2 s on average
+(T. Stivers et al., "Universals and cultural variation in turn-taking in conversation", PNAS 106,
+2009), and pause for longer than that inside a turn (M. Heldner, J. Edlund, "Pauses, gaps and
+overlaps in conversations", J. Phonetics 38, 2010): silence alone cannot tell.
 """
 
 import re

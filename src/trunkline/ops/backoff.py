@@ -6,11 +6,13 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class BackoffPolicy:
-    """The wait doubles from *first_s* to *longest_s* while workers die younger than *healthy_s*."""
+    """The wait doubles from *first_s* to *longest_s* while workers die younger than *healthy_s*:
+
+    before they can have served anybody, which says that they will again."""
 
     first_s: float = 0.25
     longest_s: float = 30.0
-    healthy_s: float = 60.0
+    healthy_s: float = 10.0
 
 
 class Backoff:

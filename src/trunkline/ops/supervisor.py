@@ -6,9 +6,10 @@ reporting is killed, because its callers hear nothing: killed, their streams bre
 asks again (`telephony.server`). `drain` ends all workers, `renew` replaces them one by one.
 
 Rules
- 1. Whoever connects is answered: by a worker, or here with a sentence. A connection is kept open
-    here until its worker says that it has it: the callers of a worker that dies come back within
-    milliseconds, before its death is known, and would be given to the dead.
+ 1. Whoever connects is answered: by a worker, or, if none comes up in time, here with a sentence.
+    A connection is kept open here until its worker says that it has it: the callers of a worker
+    that dies come back within milliseconds, before its death is known, and would be given to the
+    dead.
  2. A worker's name is that of its records. Names are reused, the one that died last comes last,
     so that its log is not reopened while another worker takes it over.
  3. Everything ends: a start within `START_S`, a drain within its time and `END_S`.
@@ -48,8 +49,10 @@ END_S: Final = 30.0
 """Beyond the drain: hanging up, sealing, stopping the engines."""
 PENDING_MAX: Final = 64
 """Connections that a worker may leave lying: it takes one within a turn of its loop."""
+PATIENCE_S: Final = 8.0
+"""For a worker to come up, if none is there: carriers wait for a webhook for 15 s (Twilio)."""
 REFUSE_S: Final = 2.0
-REFUSALS_MAX: Final = 64
+REFUSALS_MAX: Final = 256
 BACKLOG: Final = 512
 _REQUEST_BYTES_MAX: Final = 16_384
 _WATCH_S: Final = 0.25
@@ -108,6 +111,7 @@ class Supervisor:
         self._places: set[asyncio.Task[None]] = set()
         self._ready = self._draining = self._renewing = False
         self._accepted = 0
+        self._reports = asyncio.Event()
         self._refusing = 0
         self._stop = asyncio.Event()
 
@@ -138,6 +142,7 @@ class Supervisor:
         """Take no new calls; end when those that are up have ended, or their time is over."""
         if not self._draining:
             self._draining = True
+            self._reports.set()  # nobody is waited for any more
             for worker in list(self._workers.values()):
                 self._send_away(worker)
             self._stop.set()
@@ -237,6 +242,7 @@ class Supervisor:
 
     def _reported(self, worker: _Worker, message: Message, _: socket.socket | None) -> None:
         worker.heard = asyncio.get_running_loop().time()
+        self._reports.set()
         try:
             if "up" in message:
                 self._placement.feed(WorkerUp(worker.name, load_of(message["up"])), self._now())
@@ -293,20 +299,37 @@ class Supervisor:
             self._place(connection)
 
     def _place(self, connection: socket.socket) -> None:
-        self._accepted += 1
-        (act,) = self._placement.feed(Connection(self._accepted), self._now())
-        if isinstance(act, Give):
-            channel = self._workers[act.worker].channel
-            worker = self._workers[act.worker]
-            room = len(worker.pending) < PENDING_MAX
-            if room and channel is not None and channel.send({"give": act.admits}, connection):
-                worker.pending.append(connection)
-                return
+        if self._give(connection):
+            return
         if self._refusing >= REFUSALS_MAX:
             connection.close()  # an attack, or a host that lost all its workers under full load
             return
         self._refusing += 1
-        self._group.create_task(self._refuse(connection))
+        self._group.create_task(self._wait(connection))
+
+    async def _wait(self, connection: socket.socket) -> None:
+        """For a worker that reports, rather than send somebody away whom it may know."""
+        if not self._draining:
+            self._reports.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._reports.wait()
+        if not self._give(connection):
+            await self._refuse(connection)
+        self._refusing -= 1
+
+    def _give(self, connection: socket.socket) -> bool:
+        self._accepted += 1
+        (act,) = self._placement.feed(Connection(self._accepted), self._now())
+        if not isinstance(act, Give):
+            return False
+        worker = self._workers[act.worker]
+        if worker.channel is None or len(worker.pending) >= PENDING_MAX:
+            return False
+        if not worker.channel.send({"give": act.admits}, connection):
+            return False
+        worker.pending.append(connection)
+        return True
 
     async def _refuse(self, connection: socket.socket) -> None:
         """Read the request, or its peer would see a reset; answer with the sentence."""
@@ -326,7 +349,6 @@ class Supervisor:
                     while await loop.sock_recv(connection, _REQUEST_BYTES_MAX):
                         pass  # the rest of its body
         finally:
-            self._refusing -= 1
             connection.close()
 
     def _now(self) -> Mono:

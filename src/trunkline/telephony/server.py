@@ -12,8 +12,8 @@ A stream may end while its caller is still there: its worker died, or the line b
 So the TwiML goes on, behind the stream, with a redirect to the webhook that names the call
 (`?resume=`, by our id, which the webhook makes up). What to say then depends on the call's fate,
 which its journal knows: over (we hang up), broken (a stream again, which goes on with that call),
-or not to be found (a sentence). A redirect names the call before it too, in case that its own
-stream never began.
+lost (a sentence), or unknown: its worker died in its first moments, so it begins anew, once. A
+redirect names the call before it too, in case that its own stream never began.
 """
 
 import asyncio
@@ -23,11 +23,10 @@ import os
 import re
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, Literal
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -43,6 +42,7 @@ from trunkline.telephony.door import (
     read_form,
 )
 from trunkline.telephony.leg import TwilioCarrier
+from trunkline.telephony.settings import TelephonyConfig
 from trunkline.telephony.twiml import twiml_connect, twiml_hangup, twiml_refuse
 from trunkline.telephony.wire import CLOSE_S, AiohttpSocket, Pace
 from trunkline.types import CallId, Wall, uuid7
@@ -70,46 +70,9 @@ _UNSIGNED: Final = (
 _log = logging.getLogger(__name__)
 
 OnCall = Callable[[TwilioCarrier], Awaitable[None]]
-Fate = Literal["over", "broken", "unknown"]
+Fate = Literal["over", "broken", "lost", "unknown"]
 FateOf = Callable[[CallId, str], Awaitable[Fate]]
 """What became of our call on a carrier's call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TelephonyConfig:
-    """*port* 0: any free one. *public_url*: how Twilio reaches us if a proxy stands between.
-
-    *calls_max*: streams at once, those that have not started yet included; a worker falls behind
-    for everybody if it takes more than it can carry. *transfer_to*: the number (E.164) that a
-    caller who cannot be served is put through to, behind the sentence. *keep_alive* false: a
-    webhook's connection is closed behind each response: whoever places them places each anew.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    public_url: str | None = None
-    auth_token: str | None = field(default=None, repr=False)
-    calls_max: int = 50
-    start_s: float = leg.START_S
-    idle_s: float = leg.IDLE_S
-    busy_sentence: str = "All our lines are busy. Please call again in a few minutes."
-    lost_sentence: str = "I am sorry, we were cut off. Please call again."
-    closing_sentence: str = "I am sorry, I have to end this call now. Please call again."
-    transfer_to: str = ""
-    keep_alive: bool = True
-
-    def __post_init__(self) -> None:
-        url = self.public_url
-        if url is not None:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
-                raise InputError(
-                    f"telephony.public_url {url!r}: needs http(s)://host[:port][/path], no query"
-                )
-        if self.auth_token == "":
-            raise InputError("telephony.auth_token is empty: set it, or leave it out for local use")
-        if self.calls_max < 1 or self.start_s <= 0 or self.idle_s <= 0:
-            raise InputError("telephony: calls_max, start_s and idle_s have to be above zero")
 
 
 class TelephonyServer:
@@ -201,8 +164,7 @@ class TelephonyServer:
     async def close(self, drain_s: float = 0.0) -> None:
         """Take no more calls, let those that are up end for *drain_s*, hang up the rest.
 
-        The webhook answers to the end: calls that broke off elsewhere may go on here while it
-        drains, and whoever is hung up hears a sentence.
+        The webhook answers to the end: calls that broke off may go on here while it drains.
         """
         self._closing = True
         try:
@@ -243,29 +205,30 @@ class TelephonyServer:
         return response
 
     async def _twiml(self, request: web.Request, call: str, caller: str) -> str:
-        earlier = [text for text in request.query.getall(_RESUME, []) if _OUR_ID.fullmatch(text)]
-        broken = CallId("")
-        if earlier and self._fate is not None:
-            fate: Fate = "unknown"
-            for name in earlier[:2]:
-                broken = CallId(name)
-                fate = await self._fate(broken, call)
-                if fate != "unknown":
-                    break
-            if fate == "over":
-                return twiml_hangup()
-            if fate == "unknown":
-                _log.warning("no journal of call %s: its caller was sent away", earlier[0])
-                return self._refuse(self.config.lost_sentence)
-            if self._leaving:
-                return self._refuse(self.config.closing_sentence)
-        elif self._closing:
-            return self._refuse(self.config.busy_sentence)
-        if self.admission.full if broken else not self._has_room(request):
+        names = request.query.getall(_RESUME, []) if self._fate is not None else []
+        earlier = [CallId(name) for name in names if _OUR_ID.fullmatch(name)][:2]
+        fate, broken = await self._fate_of(earlier, call)
+        if fate == "over":
+            return twiml_hangup()
+        if fate == "lost" or (fate == "unknown" and len(earlier) > 1):
+            _log.warning("call %s cannot go on: its caller was sent away", earlier[0])
+            return self._refuse(self.config.lost_sentence)
+        if self._leaving and earlier:
+            return self._refuse(self.config.closing_sentence)
+        no_room = self.admission.full if broken else self._closing or not self._has_room(request)
+        if no_room:
             _log.warning("a call was refused: %d are up, or no worker has room", self.calls)
             return self._refuse(self.config.busy_sentence)
         self.admission.promise(asyncio.get_running_loop().time())
-        return self._connect(self._public(request), call, caller, broken)
+        before = broken or next(iter(earlier), CallId(""))
+        return self._connect(self._public(request), (call, caller), before, broken)
+
+    async def _fate_of(self, earlier: Sequence[CallId], call: str) -> tuple[Fate, CallId]:
+        """That of the first of *earlier* that anything is known of."""
+        for name in earlier:
+            if self._fate is not None and (fate := await self._fate(name, call)) != "unknown":
+                return fate, name
+        return "unknown", CallId("")
 
     def _refuse(self, sentence: str) -> str:
         return twiml_refuse(sentence, self.config.transfer_to)
@@ -275,20 +238,20 @@ class TelephonyServer:
         room = self.admission.has_room(now, counts_promises=here)
         return room and request.protocol not in self._no_room
 
-    def _connect(self, public: str, call: str, caller: str, broken: CallId) -> str:
-        """TwiML that streams the call, *broken* being the one that it goes on with, if any."""
+    def _connect(self, public: str, form: tuple[str, str], before: CallId, resumes: CallId) -> str:
+        """TwiML that streams the call; *before*: the one before it, *resumes*: if it goes on."""
+        call, caller = form
         ours = CallId(uuid7(Wall(self._wall()), os.urandom(10)))
         parameters = {_CALLER: caller, CALL_PARAMETER: ours}
         then = f"{public}{VOICE_PATH}?{_RESUME}={ours}"
-        if broken:
-            parameters[RESUMES_PARAMETER] = broken
-            then += f"&{_RESUME}={broken}"
+        if resumes:
+            parameters[RESUMES_PARAMETER] = resumes
+        then += f"&{_RESUME}={before}" if before else ""
         if self.config.auth_token is not None:
             now, named = Wall(self._wall()), _named(call, parameters)
             parameters[_TICKET] = webhook.ticket(self.config.auth_token, named, caller, now)
-        return twiml_connect(
-            _ws(public) + MEDIA_PATH, parameters, "" if self._fate is None else then
-        )
+        follows = "" if self._fate is None else then
+        return twiml_connect(_ws(public) + MEDIA_PATH, parameters, follows)
 
     async def _media(self, request: web.Request) -> web.StreamResponse:
         """The media socket of one call, from its upgrade to its end."""
