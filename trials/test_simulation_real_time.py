@@ -12,7 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from trunkline.core.attempt_words import AttemptPolicy
+from trunkline.testing.simulation.figures import figures
 from trunkline.testing.simulation.replay import Replay
+from trunkline.testing.simulation.run import Campaign, run
 from trunkline.testing.simulation.shard import Order, Shard
 from trunkline.testing.simulation.worlds import load_world
 
@@ -72,3 +74,15 @@ def test_a_few_calls_take_as_long_as_in_the_simulation() -> None:
 def test_one_percent_of_the_calls_take_as_long_as_in_the_simulation(name: str) -> None:
     """1,000 calls of 8 turns: their V2V has the law that was simulated."""
     agrees(name, 1_000, 8, 240.0)
+
+
+@pytest.mark.ci
+def test_a_trace_does_not_depend_on_the_number_of_processes() -> None:
+    """Three workers in this process, and in two others, leave the same trace."""
+    world = load_world("stalls1").model_copy(update={"horizon_s": 60.0})
+    campaign = Campaign(world, ("adaptive",), 60, 4, 5, 1.5)
+    assert campaign.workers == 3
+    here, there = (
+        figures("adaptive", world, run(campaign, count)["adaptive"]).trace for count in (1, 2)
+    )
+    assert here == there

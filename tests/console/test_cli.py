@@ -14,7 +14,7 @@ import typer.main
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tests.console.staged import Plot, staged, voice
+from tests.console.staged import OF_THE_OTHERS, Plot, staged, voice
 from trunkline.config.models import Config
 from trunkline.console import calling, cli, playing, serving, working
 from trunkline.console.calling import CallOrder
@@ -74,18 +74,7 @@ def test_the_options_below_are_all_options() -> None:
         "check": ["config"],
         "serve": ["agent", "config", "events", "workers"],
         "call": ["as_json", "auth_token_env", "out", "progress", "say", "script", "url", "wav"],
-        "records": [],
-        "simulate": [
-            "as_json",
-            "calls",
-            "config",
-            "faults",
-            "load_",
-            "policy",
-            "processes",
-            "seed",
-            "turns",
-        ],
+        **OF_THE_OTHERS,
     }
 
 
@@ -409,37 +398,3 @@ async def test_playing_refuses_a_folder_with_other_files(tmp_path: Path) -> None
     with pytest.raises(InputError, match="holds other files"):
         await playing.play(DemoOrder(out=tmp_path), Console(quiet=True))
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
-
-
-SMALL = ["--calls", "40", "--turns", "2", "--seed", "3", "--load", "2", "--processes", "1"]
-
-
-def test_simulate_hands_on_what_its_options_say(run: Run, tmp_path: Path) -> None:
-    """World, number of calls and turns, seed, load, policies and fault script are all used."""
-    (tmp_path / "world.yaml").write_text(
-        "version: 1\nabout: one endpoint\nhorizon_s: 40\n"
-        "endpoints: {a: {law: managed, failure_domain: x}}\n"
-    )
-    (tmp_path / "faults.yaml").write_text("version: 1\nfaults: [{on: {endpoint: a}, what: empty}]")
-    given = [tmp_path / "world.yaml", *SMALL, "--policy", "adaptive"]
-    told = run("simulate", *given, "--json", "--faults", tmp_path / "faults.yaml")
-    found = json.loads(told.out)
-    assert (told.status, found["about"]) == (0, "one endpoint")
-    wanted = {"calls": 40, "turns": 2, "seed": 3, "turns_per_s_and_worker": 2.0}
-    assert {key: found[key] for key in wanted} == wanted
-    assert [it["policy"] for it in found["policies"]] == ["adaptive"]
-    assert found["policies"][0]["broken_answers"] == 1.0
-
-
-def test_simulate_prints_a_table(run: Run) -> None:
-    """Without --json a person reads it; a mistake is one line and status 2."""
-    told = run("simulate", "healthy", *SMALL)
-    assert (told.status, told.err) == (0, "")
-    assert [line.split()[0] for line in told.out.splitlines()[2:]] == [
-        "error-only",
-        "adaptive",
-        "regime-oracle",
-    ]
-    wrong = run("simulate", "healthy", "--calls", "0")
-    assert wrong.status == 2
-    assert wrong.err.startswith("error 0 calls of 6 turns: give 1 to")

@@ -1,13 +1,16 @@
 """`trunkline simulate`: what is asked for is simulated, and told as a table or as data."""
 
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from trunkline.console import simulating
+from trunkline.console.cli import app
 from trunkline.console.simulating import Outcome, SimulateOrder, show, simulate
 from trunkline.errors import ConfigError, InputError
 from trunkline.testing.simulation.run import Campaign, run
@@ -128,3 +131,34 @@ def test_a_broken_invariant_is_told(world: Path, monkeypatch: pytest.MonkeyPatch
     outcome = ordered(world)
     assert not outcome.held
     assert "the first: seed 1 worker 0 call 2 turn 3: repeated" in shown(outcome)
+
+
+SMALL = ["--calls", "40", "--turns", "2", "--seed", "3", "--load", "2", "--processes", "1"]
+
+
+def test_the_command_hands_on_what_its_options_say(tmp_path: Path) -> None:
+    """World, number of calls and turns, seed, load, policies and fault script are all used."""
+    (tmp_path / "world.yaml").write_text(
+        "version: 1\nabout: one endpoint\nhorizon_s: 40\n"
+        "endpoints: {a: {law: managed, failure_domain: x}}\n"
+    )
+    (tmp_path / "faults.yaml").write_text("version: 1\nfaults: [{on: {endpoint: a}, what: empty}]")
+    given = [str(tmp_path / "world.yaml"), *SMALL, "--policy", "adaptive", "--json"]
+    told = CliRunner().invoke(app, ["simulate", *given, "--faults", str(tmp_path / "faults.yaml")])
+    found = json.loads(told.stdout)
+    assert (told.exit_code, found["about"]) == (0, "one endpoint")
+    wanted = {"calls": 40, "turns": 2, "seed": 3, "turns_per_s_and_worker": 2.0}
+    assert {key: found[key] for key in wanted} == wanted
+    assert [it["policy"] for it in found["policies"]] == ["adaptive"]
+    assert found["policies"][0]["broken_answers"] == 1.0
+
+
+def test_the_command_prints_a_table() -> None:
+    """Without --json a person reads it; the policies are those that tell most."""
+    told = CliRunner().invoke(app, ["simulate", "healthy", *SMALL])
+    assert told.exit_code == 0
+    assert [line.split()[0] for line in told.stdout.splitlines()[2:]] == [
+        "error-only",
+        "adaptive",
+        "regime-oracle",
+    ]

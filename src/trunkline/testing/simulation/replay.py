@@ -30,6 +30,7 @@ from trunkline.testing.simulation.shard import Order, Shard
 from trunkline.testing.simulation.turn import VOICES
 from trunkline.types import (
     LLM,
+    TTS,
     CallId,
     DataClass,
     Delta,
@@ -94,7 +95,9 @@ class Replay:
     async def _call(self, call: int) -> list[Replayed]:
         state = self._router.call(self._draws[call % len(self._draws)])
         clock = asyncio.get_running_loop().time
-        desk = Desk(_Silent(), self._router, {LLM: self._stages}, {}, clock, state)
+        # a voice that served is asked for a filler before any route; it has none
+        routes, served = {LLM: self._stages}, {TTS: "voice"}
+        desk = Desk(_Silent(), self._router, routes, served, clock, state, lambda *_: "")
         began, turns = self.shard.arrivals[call], []
         for number in range(self._order.turns):
             lot = call * self._order.turns + number

@@ -268,8 +268,8 @@ class Turn:
             case words.Measured(number, what):
                 if what is not Measure.GAP:
                     self._worker.policy.measured(self, self.lanes[number], act, Mono(now))
-            case words.Elect():
-                pass
+            case words.Elect() | words.Fill():
+                pass  # a filler would shorten what callers call silence; here it is counted whole
             case words.Settle():
                 self._settle(act, now)
 
