@@ -10,6 +10,10 @@ from typing import Any, Protocol, cast
 import pytest
 import typer
 
+from trunkline.testing.fault_plan import parse_plan
+from trunkline.testing.simulation.run import Campaign
+from trunkline.testing.simulation.worlds import load_world, parse_world
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
@@ -145,6 +149,18 @@ def test_what_a_page_names_exists(page: Path) -> None:
     assert root is not None or not lines, f"there is no console to run {lines}"
     assert [(line, bad) for line in lines if root and (bad := unknown_in(line, root))] == []
     assert broken_links(page, text) == []
+
+
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_files_that_the_page_on_simulation_shows_are_good() -> None:
+    """A reader may copy them: the world and the fault script load, and suit their commands."""
+    text = (ROOT / "docs/simulate.md").read_text(encoding="utf-8")
+    world, script = YAML.findall(text)
+    assert list(parse_world(world, "my-world.yaml").endpoints) == ["hosted", "ours"]
+    plan = parse_plan(script, "my-faults.yaml")
+    assert Campaign(load_world("healthy"), ("adaptive",), 10, 2, 1, 1.0, plan).workers == 1
 
 
 def test_the_pages_that_tell_how_are_there() -> None:

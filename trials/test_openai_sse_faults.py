@@ -43,6 +43,7 @@ FAULTS: dict[str, tuple[dict[str, object], Fault]] = {
     "cut_first": ({"kind": "cut"}, Fault.CUT),
     "truncate": ({"kind": "truncate", "after_tokens": 5}, Fault.CUT),
     "malformed": ({"kind": "malformed", "after_tokens": 5}, Fault.MALFORMED),
+    "error_inside": ({"kind": "error_inside", "after_tokens": 5}, Fault.UNAVAILABLE),
     "empty": ({"kind": "empty"}, Fault.EMPTY),
 }
 

@@ -38,6 +38,23 @@ async def voice(text: str) -> bytes:
     return noise.integers(-9000, 9000, int(ITEM_S * SAMPLE_RATE)).astype(np.int16).tobytes()
 
 
+OF_THE_OTHERS = {
+    "records": [],
+    "simulate": [
+        "as_json",
+        "calls",
+        "config",
+        "faults",
+        "load_",
+        "policy",
+        "processes",
+        "seed",
+        "turns",
+    ],
+}
+"""The options of commands whose own tests are elsewhere."""
+
+
 @dataclass
 class Plot:
     """What happens in the call; the default is one that survives.

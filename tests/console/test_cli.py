@@ -14,7 +14,7 @@ import typer.main
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tests.console.staged import Plot, staged, voice
+from tests.console.staged import OF_THE_OTHERS, Plot, staged, voice
 from trunkline.config.models import Config
 from trunkline.console import calling, cli, playing, serving, working
 from trunkline.console.calling import CallOrder
@@ -74,7 +74,7 @@ def test_the_options_below_are_all_options() -> None:
         "check": ["config"],
         "serve": ["agent", "config", "events", "workers"],
         "call": ["as_json", "auth_token_env", "out", "progress", "say", "script", "url", "wav"],
-        "records": [],
+        **OF_THE_OTHERS,
     }
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.errors import InputError
-from trunkline.testing.laws import LAWS, Law, law_named
+from trunkline.testing.laws import ARRIVALS_SHAPE, LAWS, TROUBLES, Law, law_named
 
 DRAWS = 20_000
 
@@ -90,3 +90,15 @@ def test_an_unknown_law() -> None:
     """The error names the laws there are."""
     with pytest.raises(InputError, match="self_hosted_8b"):
         law_named("self_hosted_9b")
+
+
+def test_every_law_and_trouble_says_where_its_numbers_are_from() -> None:
+    """Shares are shares, and sum up to one request at most."""
+    sources = [law.source for law in LAWS.values()] + [it.source for it in TROUBLES.values()]
+    assert all(sources)
+    assert {it.stage for it in LAWS.values()} == {"stt", "llm", "tts"}
+    for it in TROUBLES.values():
+        shares = [it.error, it.hang, it.hiccup, it.stall, it.cut, it.drip, it.stall_for_good]
+        assert all(0 <= share <= 1 for share in shares)
+        assert sum(shares[:-1]) <= 1
+    assert 0.5 < ARRIVALS_SHAPE < 1.5

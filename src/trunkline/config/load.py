@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -15,6 +15,8 @@ from trunkline.config.models import Config
 from trunkline.config.tree import Loc, Source, Tree, dotted, read
 from trunkline.errors import ConfigError
 from trunkline.types import DataClass, Endpoint, Zone
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 
 class ConfigErrors(ConfigError):
@@ -45,26 +47,61 @@ def parse(text: str, path: Path | str) -> Config:
 
     Beside the name it was opened by: a link to a shared file has its own records.
     """
-    tree, source, errors = read(text, str(path))
-    if not isinstance(tree, dict):
-        what = "the file is not a mapping" if text.strip() else "the file is empty"
-        raise source.error((), what, "Begin with `version: 1`; trunkline.yaml is an example")
-    config = None
-    try:
-        # JSON mode is strict about types and still takes a list for a tuple and text for a path.
-        context = {"directory": Path(path).absolute().parent}
-        # A part that is left out would be built without the context, hence its default path, too.
-        whole: dict[str, Tree] = {"records": {}} | tree
-        config = Config.model_validate_json(json.dumps(whole), context=context)
-    except ValidationError as invalid:
-        shape = invalid.errors(include_url=False, include_context=False, include_input=False)
-        errors += [_explain(detail, source) for detail in shape if not _said_by_check(detail)]
+    tree, source, errors = _mapping(text, path, "trunkline.yaml is an example")
+    # A part that is left out would be built without the context, hence its default path, too.
+    whole: dict[str, Tree] = {"records": {}} | tree
+    config = _shaped(Config, whole, source, path, errors)
     errors += check(tree, source)
     if config is not None and not errors:
         config._source = source
         return config
+    raise _all(errors)
+
+
+def parse_as(shape: type[Shape], text: str, path: Path | str, example: str) -> tuple[Shape, Source]:
+    """*text*, which was read from *path*, as another kind of file than a configuration.
+
+    The same YAML, the same errors: all at once, each with its line and its mend. *example* ends the
+    message for a file that is no mapping at all. The `Source` says where in the file things stand.
+    """
+    tree, source, errors = _mapping(text, path, example)
+    found = _shaped(shape, tree, source, path, errors)
+    if found is None or errors:
+        raise _all(errors)
+    return found, source
+
+
+def _mapping(
+    text: str, path: Path | str, example: str
+) -> tuple[dict[str, Tree], Source, list[ConfigError]]:
+    tree, source, errors = read(text, str(path))
+    if not isinstance(tree, dict):
+        what = "the file is not a mapping" if text.strip() else "the file is empty"
+        raise source.error((), what, f"Begin with `version: 1`; {example}")
+    return tree, source, errors
+
+
+def _shaped(
+    shape: type[Shape],
+    tree: Mapping[str, Tree],
+    source: Source,
+    path: Path | str,
+    errors: list[ConfigError],
+) -> Shape | None:
+    """*tree* as a *shape*; what is wrong with it is added to *errors*."""
+    try:
+        # JSON mode is strict about types and still takes a list for a tuple and text for a path.
+        context = {"directory": Path(path).absolute().parent}
+        return shape.model_validate_json(json.dumps(tree), context=context)
+    except ValidationError as invalid:
+        details = invalid.errors(include_url=False, include_context=False, include_input=False)
+        errors += [_explain(it, source, shape) for it in details if not _said_by_check(it)]
+    return None
+
+
+def _all(errors: list[ConfigError]) -> ConfigError:
     errors.sort(key=lambda error: error.line or 0)
-    raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
+    return errors[0] if len(errors) == 1 else ConfigErrors(errors)
 
 
 def schema() -> dict[str, Any]:
@@ -109,9 +146,9 @@ def _said_by_check(detail: ErrorDetails) -> bool:
     return detail["type"] == "extra_forbidden" and isinstance(key, str) and is_secret(key)
 
 
-def _explain(detail: ErrorDetails, source: Source) -> ConfigError:
+def _explain(detail: ErrorDetails, source: Source, shape: type[BaseModel]) -> ConfigError:
     kind, loc = detail["type"], tuple(part for part in detail["loc"] if part != "[key]")
-    model, field = _described(loc)
+    model, field = _described(loc, shape)
     name, parent = (loc[-1], dotted(loc[:-1])) if loc else ("", "")
     about = "" if field is None else field.description or ""
     if kind == "extra_forbidden" and model is not None:
@@ -130,13 +167,15 @@ def _explain(detail: ErrorDetails, source: Source) -> ConfigError:
     return source.error(loc, what, f"Write {about}" if about else "See trunkline.yaml")
 
 
-def _described(loc: Loc) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+def _described(loc: Loc, shape: type[BaseModel]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
     """The model that holds the last key of *loc*, and the nearest field that describes it."""
-    here: Any = Config
+    here: Any = shape
     model: type[BaseModel] | None = None
     field: FieldInfo | None = None
     for part in loc:
         model = None
+        if get_origin(here) in (Union, UnionType):  # a part that may be null
+            here = next(a for a in get_args(here) if a is not type(None))
         if isinstance(here, type) and issubclass(here, BaseModel):
             model = here
             found = here.model_fields.get(str(part))

@@ -1,4 +1,4 @@
-"""The command line: `trunkline demo | serve | call | check`."""
+"""The command line: `trunkline demo | serve | call | check | simulate`."""
 
 import asyncio
 import json
@@ -236,4 +236,41 @@ def call(
     elif not progress:
         calling.show(report, out, console)
     if report["ended"] in calling.FAILED:
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    config: Annotated[
+        str, typer.Argument(help="A world that ships, a world file, or a configuration.")
+    ] = "healthy",
+    calls: Annotated[int, typer.Option(help="How many calls.")] = 2_000,
+    turns: Annotated[int, typer.Option(help="Turns of each call.")] = 6,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
+    load_: Annotated[
+        float, typer.Option("--load", help="Turns per second that one worker takes.")
+    ] = 7.0,
+    policy: Annotated[
+        str, typer.Option(help="Policies with commas between, or all.")
+    ] = "error-only,adaptive,regime-oracle",
+    faults: Annotated[
+        Path | None, typer.Option(help="A fault script, on top of the world's troubles.")
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=0, max=256, help="Processes; 0: one a processor.")
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Simulate many calls and compare policies; Ctrl-C shows what there is so far."""
+    from trunkline.console import simulating  # noqa: PLC0415  # loads numpy and the laws
+
+    order = simulating.SimulateOrder(
+        config, calls, turns, seed, load_, policy, faults, processes or None
+    )
+    outcome = simulating.simulate(order, Console(stderr=True))
+    if as_json:
+        sys.stdout.write(json.dumps(outcome.as_json()) + "\n")
+    else:
+        simulating.show(outcome, Console(highlight=False))
+    if not outcome.held or not outcome.whole:
         raise typer.Exit(1)

@@ -31,6 +31,11 @@ class ChatRequest:
         users = (m.content for m in reversed(self.prompt.messages) if m.role == "user")
         return next(users, "")
 
+    @property
+    def turn(self) -> int:
+        """The turn of the call: how often the user has spoken."""
+        return sum(m.role == "user" for m in self.prompt.messages)
+
 
 @dataclass(frozen=True, slots=True)
 class FixedModel:
@@ -179,15 +184,21 @@ class Completion:
         """The event of token *index*."""
         return self._event(self.deltas[index])
 
-    def finish(self, said: int) -> bytes:
-        """The last events after *said* tokens: finish_reason, usage if asked for, `[DONE]`."""
-        events = self._event({}, finish_reason=self._reason if said else "stop")
+    def finish(self, said: int, reason: str = "") -> bytes:
+        """The last events after *said* tokens: finish_reason, usage if asked for, `[DONE]`.
+
+        *reason*: another finish_reason than the answer's own.
+        """
+        events = self._event({}, finish_reason=reason or (self._reason if said else "stop"))
         if self._request.include_usage:
             events += _sse(self._object("chunk") | {"choices": [], "usage": self._usage(said)})
         return events + b"data: [DONE]\n\n"
 
-    def whole(self, said: int) -> bytes:
-        """The body of the answer to a request without `stream`; *said* is 0 for an empty one."""
+    def whole(self, said: int, reason: str = "") -> bytes:
+        """The body of the answer to a request without `stream`; *said* is 0 for an empty one.
+
+        *reason*: another finish_reason than the answer's own.
+        """
         message: dict[str, object] = {"role": "assistant", "content": ""}
         if said:
             message["content"] = "".join(str(d.get("content", "")) for d in self.deltas)
@@ -196,7 +207,7 @@ class Completion:
                 {"id": c.id, "type": "function", "function": _function(c.name, c.arguments)}
                 for c in self._reply.tool_calls
             ]
-        reason = self._reason if said else "stop"
+        reason = reason or (self._reason if said else "stop")
         choice = {"index": 0, "message": message, "finish_reason": reason}
         body = self._object("") | {"choices": [choice], "usage": self._usage(said)}
         return msgspec.json.encode(body)

@@ -1,21 +1,27 @@
-"""Latency laws: how long models take, as distributions with their sources.
+"""Latency laws: how long stages take and how they get into trouble, as distributions.
 
-A law draws one `TokenTiming` per request. The time to the first useful token is log-normal with,
-for some requests, a Pareto tail instead (the shape that public pings of managed models show: a
-tight body and rare, very late answers). The speed is drawn once per request, the gap between two
-tokens scatters around it.
+A law draws one `TokenTiming` per request. The time to the first useful token (of a recogniser: to
+the final transcript after the caller's speech; of a synthesiser: to the first audio) is log-normal
+with, for some requests, a Pareto tail instead (the shape that public pings of managed models show:
+a tight body and rare, very late answers). The speed is drawn once per request, the gap between two
+tokens scatters around it. `Troubles` are what befalls a share of requests on top of that.
 
-They are models of machines we did not measure. Each preset says which of its numbers were
-published and which were assumed.
+They are models of machines we did not measure. The numbers are data, in `laws.yaml`; each entry
+says which of its numbers were published, which were fitted (`scripts/fit_laws.py`) and which were
+assumed.
 """
 
 import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
+from trunkline.config.tree import read
 from trunkline.errors import InputError
+from trunkline.types import LLM, StageName
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ class Law:
     speed_sigma: float
     gap_sigma: float
     tail: ParetoTail | None = None
+    stage: StageName = LLM
+    source: str = ""
 
     def draw(self, rng: random.Random) -> TokenTiming:
         """One request's timing; takes the same number of draws from *rng* whatever comes out."""
@@ -79,66 +87,61 @@ class Law:
         return self.draw(random.Random(f"{seed}:{ordinal}"))  # noqa: S311  # see TokenTiming.gaps
 
 
-def _median(mean: float, sigma: float) -> float:
-    return mean / math.exp(sigma**2 / 2)
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """What befalls requests: shares of them, of which a request gets one at most.
 
-
-def instant() -> Law:
-    """No time at all: for tests of what is said, not when."""
-    return Law("instant", 0.0, 0.0, 0.0, 0.0, 0.0)
-
-
-def self_hosted_8b() -> Law:
-    """Llama 3.1 8B on one H100 at 50 concurrent requests.
-
-    Published: mean TTFT 67 ms, mean gap 5.9 ms (NVIDIA NIM for LLMs 1.8.0 performance page, read
-    2026-11-09). They are means, not percentiles: the spreads (0.28, 0.1, 0.2) are assumed.
+    *error*: an error after *error_after_s*; *hang*: nothing ever comes; *hiccup*: a pause of
+    log-normal length in mid-answer; *stall*: a Pareto pause of at least *stall_scale_s*, which for
+    a share *stall_for_good* never ends; *cut*: the connection breaks in mid-answer; *drip*: from
+    some word on, *drip_tokens_per_s* only.
     """
-    return Law("self_hosted_8b", _median(0.067, 0.28), 0.28, _median(0.0059, 0.1), 0.1, 0.2)
+
+    error: float = 0.0
+    hang: float = 0.0
+    hiccup: float = 0.0
+    stall: float = 0.0
+    cut: float = 0.0
+    drip: float = 0.0
+    error_after_s: float = 0.2
+    hiccup_median_s: float = 0.5
+    hiccup_sigma: float = 0.5
+    stall_scale_s: float = 2.0
+    stall_shape: float = 1.0
+    stall_for_good: float = 0.3
+    drip_tokens_per_s: float = 3.0
+    source: str = ""
 
 
-def self_hosted_8b_busy() -> Law:
-    """The same at 100 concurrent requests: mean TTFT 120 ms, mean gap 7.6 ms; spreads assumed."""
-    return Law("self_hosted_8b_busy", _median(0.120, 0.28), 0.28, _median(0.0076, 0.1), 0.1, 0.2)
+def _load() -> tuple[Mapping[str, Law], Mapping[str, Troubles], float]:
+    """The data of the package, which tests check: no server that starts is to wait for that."""
+    text = (files("trunkline.testing") / "laws.yaml").read_text(encoding="utf-8")
+    data, _, errors = read(text, "laws.yaml")
+    if errors:
+        raise errors[0]
+    told: Any = data
+    laws = {name: _law(name, it) for name, it in told["laws"].items()}
+    troubles = {name: Troubles(**it) for name, it in told["troubles"].items()}
+    return MappingProxyType(laws), MappingProxyType(troubles), float(told["arrivals"]["shape"])
 
 
-def managed() -> Law:
-    """A managed API on a good day: p50 0.53 s, p95 0.90 s, p99 2.4 s, p99.9 11 s; 75 tokens/s.
-
-    Body and tail fitted to modelstats.ai pings of small OpenAI, Google and Anthropic models (24 h
-    windows, about 288 pings each) and the tail of pipecat issue 1795 (30,000 points). The spread
-    of speeds (0.3) and of gaps (0.2) is assumed.
-    """
-    return Law("managed", 0.53, 0.28, 1 / 75, 0.3, 0.2, ParetoTail(0.02, 1.5, 1.5))
-
-
-def managed_independent() -> Law:
-    """A slower managed API with a lighter tail, as a backup: assumed, in scale with `managed`."""
-    return Law("managed_independent", 0.70, 0.30, 1 / 75, 0.3, 0.2, ParetoTail(0.01, 1.5, 1.8))
-
-
-def brown_out() -> Law:
-    """A managed API in a brown-out: p50 about 2 s, p95 8 s, p99 29 s.
-
-    Assumed; the shape follows the incident reports of Deepgram (18 October 2024) and pipecat
-    issue 5804.
-    """
-    return Law("brown_out", 1.6, 0.6, 1 / 75, 0.3, 0.2, ParetoTail(0.25, 2.0, 1.2))
+def _law(name: str, told: Mapping[str, Any]) -> Law:
+    told = dict(told)
+    tail = told.pop("tail", None)
+    return Law(
+        name,
+        ttft_median_s=told.pop("median_s"),
+        ttft_sigma=told.pop("sigma"),
+        gap_s=told.pop("gap_s", 0.0),
+        speed_sigma=told.pop("speed_sigma", 0.0),
+        gap_sigma=told.pop("gap_sigma", 0.0),
+        tail=None if tail is None else ParetoTail(**tail),
+        stage=StageName(told.pop("stage")),
+        **told,
+    )
 
 
-LAWS: Mapping[str, Law] = MappingProxyType(
-    {
-        law.name: law
-        for law in (
-            instant(),
-            self_hosted_8b(),
-            self_hosted_8b_busy(),
-            managed(),
-            managed_independent(),
-            brown_out(),
-        )
-    }
-)
+LAWS, TROUBLES, ARRIVALS_SHAPE = _load()
 
 
 def law_named(name: str) -> Law:

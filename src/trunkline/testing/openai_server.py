@@ -41,13 +41,15 @@ from aiohttp import web
 
 from trunkline.errors import InputError
 from trunkline.providers.embedded.chat import ChatModel
+from trunkline.testing import faults as scripts
 from trunkline.testing.chat import ChatRequest, Completion, parse_request
-from trunkline.testing.faults import Act, FaultKind, FaultScript, course
+from trunkline.testing.faults import Act, FaultKind, FaultScript, course, struck
 from trunkline.testing.laws import Law, law_named
 from trunkline.testing.listener import Listener, peer_port, reset
 from trunkline.testing.process import announce, freeze, load, until_orphaned
 
 _KEPT_REQUESTS = 10_000
+_REASONS = {Act.FINISH: "", Act.FILTER: "content_filter"}
 _GARBAGE = b'data: {"id":"chatcmpl-0","choices":[{"del\n\n'
 
 
@@ -100,7 +102,7 @@ class OpenAIServer:
         self._model, self._law, self._seed = model, law, seed
         self._on_fault, self._stop_process = on_fault, stop_process
         self._faults = self._checked(faults)
-        self._count = 0
+        self._count, self._began = 0, time.monotonic()
         self._records: deque[RequestRecord] = deque(maxlen=_KEPT_REQUESTS)
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
@@ -149,7 +151,8 @@ class OpenAIServer:
     async def _refuse_if_due(self) -> None:
         """Close the listener if the next request is one that nobody is to hear."""
         refusals = (fault for fault in self._faults if fault.kind is FaultKind.REFUSE)
-        due = [fault for fault in refusals if fault.strikes(self._count + 1, "")]
+        at_s = time.monotonic() - self._began
+        due = [fault for fault in refusals if fault.strikes(self._count + 1, "", at_s=at_s)]
         if not due or self._listener.refusing:
             return
         self._faults = tuple(fault for fault in self._faults if fault is not due[0])
@@ -191,15 +194,8 @@ class OpenAIServer:
             peer_port(request),
         )
         self._records.append(record)
-        fault = next(
-            (
-                fault
-                for fault in self._faults
-                if fault.kind is not FaultKind.REFUSE
-                and fault.strikes(record.ordinal, chat.last_user)
-            ),
-            None,
-        )
+        at_s, told = time.monotonic() - self._began, (record.ordinal, chat.last_user)
+        fault = struck(self._faults, *told, turn=chat.turn, at_s=at_s, seed=self._seed)
         await self._refuse_if_due()
         try:
             return await self._play(request, chat, record, fault)
@@ -234,7 +230,7 @@ class OpenAIServer:
             elif step.act is Act.RESET:
                 reset(request)
             else:
-                await answer.act(step.act, record.tokens)
+                await answer.act(step.act, record.tokens, fault)
                 record.tokens += step.act is Act.TOKEN
         if fault is not None and (last is not Act.FINISH or fault.kind is FaultKind.EMPTY):
             record.ended = f"{fault.kind} at token {record.tokens}"
@@ -254,7 +250,7 @@ class _Stream:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
         self.response: web.StreamResponse = web.StreamResponse(headers=headers)
 
-    async def act(self, act: Act, said: int) -> None:
+    async def act(self, act: Act, said: int, fault: FaultScript | None) -> None:
         match act:
             case Act.HEADERS:
                 await self.response.prepare(self._request)
@@ -266,8 +262,10 @@ class _Stream:
                 await self.response.write(b": keep-alive\n\n")
             case Act.GARBAGE:
                 await self.response.write(_GARBAGE)
-            case Act.FINISH:
-                await self.response.write(self._completion.finish(said))
+            case Act.FINISH | Act.FILTER:
+                await self.response.write(self._completion.finish(said, _REASONS[act]))
+            case Act.ERROR if fault is not None:
+                await self.response.write(f"data: {fault.body}\n\ndata: [DONE]\n\n".encode())
             case _:
                 pass  # CLOSE: returning the response ends the stream
 
@@ -279,12 +277,15 @@ class _Body:
         self._request, self._completion = request, completion
         self.response: web.StreamResponse = web.Response()
 
-    async def act(self, act: Act, said: int) -> None:
+    async def act(self, act: Act, said: int, fault: FaultScript | None) -> None:
         match act:
             case Act.GARBAGE:
                 self.response = web.json_response(body=_GARBAGE)
-            case Act.FINISH:
-                self.response = web.json_response(body=self._completion.whole(said))
+            case Act.FINISH | Act.FILTER:
+                whole = self._completion.whole(said, _REASONS[act])
+                self.response = web.json_response(body=whole)
+            case Act.ERROR if fault is not None:
+                self.response = _status(fault)
             case Act.CLOSE:
                 reset(self._request)  # the one way for a single body to be incomplete
             case _:
@@ -316,7 +317,7 @@ async def _serve(model: ChatModel, law: Law, options: argparse.Namespace) -> Non
         model,
         law,
         options.seed,
-        [FaultScript.parse(json.loads(fault)) for fault in options.fault],
+        scripts.faults_of(options, "llm"),
         options.port,
         on_fault=lambda struck: announce("fault", **asdict(struck)),
         stop_process=freeze,
@@ -333,7 +334,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--law", default="instant", help="latency law, see testing/laws.py")
     parser.add_argument("--seed", type=int, default=0, help="of the timing")
-    parser.add_argument("--fault", action="append", default=[], help="a fault as JSON; repeatable")
+    scripts.fault_options(parser)
     options = parser.parse_args()
     try:
         model = cast("ChatModel", load(options.model))
