@@ -27,7 +27,7 @@ import uvloop
 from typing_extensions import override
 
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.contracts import Context

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from trials.turntaking.rig import CLIPS, HERE, Played, clips, play
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.core.turns import TurnPolicy
 
 OVER_AGENT_S = 2.2

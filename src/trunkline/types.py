@@ -224,8 +224,10 @@ class Persona:
     """Who answers: the lines that are said without a model, and the prompt of those that are not.
 
     *greeting* tells that this is an AI and, if *asks_consent*, that the call is recorded, and ends
-    in the question; *apology* is said when no model can answer. *reprompt* is put to a caller who
-    stays silent, *farewell* is said before hanging up on one ("": nothing is said then).
+    in the question; *apology* is said when no model or no voice can answer. *reprompt* is put to a
+    caller who stays silent, *farewell* is said before hanging up on one ("": nothing is said then).
+    *pardon* asks a caller whom no recogniser heard to say it again ("": the apology is said, and
+    the call ends).
     *resume_line* is said when the call goes on after its worker died, with *say_again* if it was
     the caller's turn: what they said meanwhile is lost. Both defaults are English: give them in the
     call's language.
@@ -241,6 +243,7 @@ class Persona:
     farewell: str = ""
     resume_line: str = "One moment please, I am back."
     say_again: str = "Could you say that again?"
+    pardon: str = ""
 
 
 @dataclass(frozen=True, slots=True)

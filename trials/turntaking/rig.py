@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.routing import Router, RoutingPolicy

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from trunkline.calls.voices import Voices
 from trunkline.contracts import Context, Journal, Stage
 from trunkline.core.routing import Router
 from trunkline.errors import EgressRefused, EndpointError, Fault
@@ -42,6 +43,10 @@ class Desk:
     """The endpoint that served this call last, by stage."""
     clock: Callable[[], float]
     """The loop's time; asking for the loop each time costs more than the answer."""
+    voices: Voices = field(default_factory=Voices)
+    """The worker's: what its synthesisers sound like."""
+    give_interims: set[str] = field(default_factory=set)
+    """The worker's: recognisers that were seen to give interim transcripts."""
 
     def now(self) -> Mono:
         """Monotonic seconds."""

@@ -16,7 +16,7 @@ from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.agent.receptionist import persona
 from trunkline.agent.tools import open_tools
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
 from trunkline.config.models import Config, attempt_policy, turn_policy
@@ -141,6 +141,7 @@ async def working(
         server = TelephonyServer(shape, answer, fate=recall.fate)
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(worker.pacer.run())
+            await worker.prepare()
             await server.start(listen=listen)
             await warn_of_the_unreachable(config)
             # A full collection of what start-up left takes 50 ms, two frames of every call.
