@@ -286,7 +286,8 @@ class Hearing:
         if not running or self._denied:
             return NEVER
         lane, candidate = self._lanes[running[-1]], self._candidate()
-        if lane.late or (self._empty is None and candidate is None):
+        helped = candidate is not None and self._may_launch()
+        if lane.late or (self._empty is None and not helped):
             return NEVER
         policy = self._policy
         # A second connection to the same recogniser rarely helps, and loads it twice.
@@ -296,7 +297,7 @@ class Hearing:
             since = max(self._over_at, lane.launched + catch_up_s)
             return Mono(since + patience * policy.final_after_s)
         gives_interims = lane.heard or self._candidates[lane.candidate].interims
-        if not gives_interims or not self._may_launch():
+        if not gives_interims:
             return NEVER
         left_s = patience * policy.interim_after_s - (self._voiced_s - lane.voiced_s)
         if left_s <= 0:

@@ -26,10 +26,10 @@ Rules
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import assert_never
 
 from trunkline.core.attempt_words import Kind
+from trunkline.core.synthesis_lane import Lane
 from trunkline.core.synthesis_words import (
     Act,
     Audio,
@@ -37,6 +37,7 @@ from trunkline.core.synthesis_words import (
     Closed,
     Drain,
     Elect,
+    Extras,
     Fact,
     Failed,
     Given,
@@ -58,44 +59,21 @@ from trunkline.types import SAMPLE_RATE, Mono
 NEVER = Mono(math.inf)
 
 
-@dataclass(slots=True)
-class _Lane:
-    candidate: int
-    kind: Kind
-    phrase: int
-    start: int  # the first character of that phrase that it was asked for
-    last: Mono  # its last useful audio, at first its launch
-    running: bool = True
-    late: bool = False
-    slow: bool = False  # its words wait
-    useful: bool = False
-    flows_since: Mono | None = None  # audio flows: the start of the window that is judged
-    made_s: float = 0.0  # its audio after that
-    takes: dict[int, Take] = field(default_factory=dict)
-
-    def hears(self, samples: int, window_s: float, now: Mono) -> None:
-        """It produced audio that is not silent. A fast beginning must not hide a drip after it."""
-        flowed_s = 0.0 if self.flows_since is None else now - self.flows_since
-        self.made_s += samples / SAMPLE_RATE
-        if self.flows_since is None or (flowed_s >= window_s and self.made_s >= flowed_s):
-            self.flows_since, self.made_s = now, 0.0
-        self.last, self.useful = now, True
-
-    def idles(self, now: Mono) -> None:
-        """Nothing is owed, or again something."""
-        self.last, self.flows_since, self.made_s = now, None, 0.0
-
-
 class Synthesis:
     """The machine of one reply. Lanes are attempts, numbered in the order of their launch."""
 
-    def __init__(self, policy: SynthesisPolicy, tempos: Sequence[Tempo]) -> None:
-        """*tempos*: one for each candidate, the best first; they learn from what is said."""
-        self._policy, self._tempos = policy, tempos
+    def __init__(
+        self, policy: SynthesisPolicy, tempos: Sequence[Tempo], purse: Extras | None = None
+    ) -> None:
+        """*tempos*: one for each candidate, the best first; they learn from what is said.
+
+        *purse*: None if hedges and rescues cost nothing.
+        """
+        self._policy, self._tempos, self._purse = policy, tempos, purse
         self._phrases: list[str] = []
         self._complete = False  # no more phrases will come
         self._at = (0, 0)  # the phrase and the character of it that are to be released next
-        self._lanes: list[_Lane] = []
+        self._lanes: list[Lane] = []
         self._leader: int | None = None
         self._tries = [0] * len(tempos)
         self._refused: set[int] = set()
@@ -103,6 +81,7 @@ class Synthesis:
         self._drain = Mono(-math.inf)
         self._waiting_since = Mono(0.0)  # for the next release
         self._retry_at = NEVER
+        self._denied_until: Mono | None = None
         self._settled = False
 
     def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:
@@ -318,10 +297,21 @@ class Synthesis:
         candidate = self._candidate()
         if candidate is None or self._settled or not self._owes:
             return acts
+        if not self._buys(now):
+            return acts
         lane.late = True
         lane.slow = lane.flows_since is not None and silent_s < self._policy.gap_floor_s
         kind = Kind.HEDGE if self._leader is None else Kind.RESCUE
         return [*acts, Suspect(number, fault, silent_s), self._launch(candidate, kind, now)]
+
+    def _buys(self, now: Mono) -> bool:
+        """Whether another lane may run beside this one; a denied hedge is asked for as a rescue."""
+        if self._purse is None:
+            return True
+        hedges = self._leader is None and self._denied_until is None
+        bought = self._purse.hedge() if hedges else self._purse.rescue()
+        self._denied_until = None if bought else Mono(now + self._policy.denied_s)
+        return bought
 
     def _launch_at(self) -> Mono:
         """When the newest lane is late. While one that failed is to be tried again: never."""
@@ -337,7 +327,7 @@ class Synthesis:
         else:
             drips_at = lane.flows_since + max(policy.drip_window_s, lane.made_s)
             late_at = min(lane.last + policy.gap_floor_s, drips_at)
-        return Mono(max(late_at, self._drain - policy.recovery_q95_s))
+        return Mono(max(late_at, self._drain - policy.recovery_q95_s, self._denied_until or 0.0))
 
     def _give_up_at(self) -> Mono:
         return Mono(max(self._waiting_since, self._drain) + self._policy.give_up_s)
@@ -368,7 +358,7 @@ class Synthesis:
         self._tries[candidate] += 1
         self._spent += 1
         self._retry_at = NEVER
-        self._lanes.append(_Lane(candidate, kind, phrase, at, last=now))
+        self._lanes.append(Lane(candidate, kind, phrase, at, last=now))
         return Launch(len(self._lanes) - 1, candidate, kind, phrase, at)
 
     def _cancel_others(self, number: int | None, why: str) -> list[Act]:

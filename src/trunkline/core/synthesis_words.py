@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from trunkline.core.attempt_words import Kind
 from trunkline.core.takes import Run
@@ -16,18 +17,32 @@ class SynthesisPolicy:
     *hedge_after_s*: no audio for a phrase by then, with nothing being played, calls for a second
     synthesiser; *gap_floor_s*: a shorter pause between pieces of audio is no evidence;
     *recovery_q95_s*: the backup's time to its first whole word; *drip_window_s*: over so long a
-    synthesiser must not be slower than speech; *retry_pause_s*: before one that failed is tried
-    again; *give_up_s*: with nothing to play, nobody waits longer.
+    synthesiser must not be slower than speech; *denied_s*: before what the budget denied is asked
+    for again; *retry_pause_s*: before one that failed is tried again; *give_up_s*: with nothing to
+    play, nobody waits longer.
     """
 
     hedge_after_s: float = 0.5
     gap_floor_s: float = 0.25
     recovery_q95_s: float = 0.4
     drip_window_s: float = 0.5
+    denied_s: float = 0.7
     retry_pause_s: float = 0.3
     give_up_s: float = 4.0
     attempts_max: int = 6
     at_once_max: int = 2
+
+
+class Extras(Protocol):
+    """What may be spent on lanes that run beside another one; `core.budget.Purse`."""
+
+    def hedge(self) -> bool:
+        """Whether a hedge is granted; it is then paid for."""
+        ...
+
+    def rescue(self) -> bool:
+        """Whether a rescue is."""
+        ...
 
 
 # -- facts -----------------------------------------------------------------------------------------
