@@ -72,6 +72,8 @@ class Endpoint:
 
     *continuation*: how a language model goes on with a half-spoken answer: from the exact tokens,
     from an assistant message that it continues, or by a further turn that asks for the rest.
+    *voice*: whose voice a synthesiser has ("": nobody else's); *twin_of*: the endpoint whose voice
+    its own was chosen to resemble.
     """
 
     name: str
@@ -81,6 +83,8 @@ class Endpoint:
     zone: Zone
     failure_domain: str
     continuation: Literal["token_exact", "prefix", "turn"] = "turn"
+    voice: str = ""
+    twin_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from trunkline.core import synthesis_words as words
 from trunkline.core.attempt_words import Kind
 from trunkline.core.phrases import Phrases
 from trunkline.core.synthesis import Synthesis
+from trunkline.core.twins import by_voice
 from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.media.loudness import SEAM_SAMPLES, Pcm, amplified, joined, silences
 from trunkline.types import TTS, DataClass, Phrase, Speech, SpokenWord, Where
@@ -97,7 +98,7 @@ class Speaker:
     async def run(self) -> None:
         """Synthesise until all is said; what no synthesiser of the route can say is dropped."""
         await self._news(0)
-        stages = self._desk.order(TTS)
+        stages = self._stages()
         voices = self._desk.voices
         tempos = [voices.tempo(stage.endpoint.name) for stage in stages]
         self._machine = Synthesis(self._policy, tempos)
@@ -331,6 +332,12 @@ class Speaker:
         return True
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _stages(self) -> list[TtsStage]:
+        """The synthesisers in the order to ask them: behind the first the most alike."""
+        stages = {stage.endpoint.name: stage for stage in self._desk.order(TTS)}
+        alike = by_voice([stage.endpoint for stage in stages.values()], len(stages))
+        return [stages[endpoint.name] for endpoint in alike]
 
     def _expect(self, text: str, endpoint: str) -> Phrase:
         phrase = Phrase(self._voice.expect(text), text)
