@@ -3,6 +3,7 @@
 import pytest
 
 from trunkline.core.takes import Run, Take
+from trunkline.core.tempo import Tempo
 from trunkline.types import SpokenWord
 
 TEXT = "Good morning, dear caller."
@@ -175,7 +176,7 @@ def test_a_text_without_words_cannot_lie() -> None:
     made = Take("...")
     made.add(8000, (), ((0, 8000),), last=True)
     assert made.lies_at() is None
-    assert made.short(9.0) == ""
+    assert made.short(Tempo()) == ""
 
 
 def test_a_plain_text_without_marks_has_no_pauses() -> None:
@@ -195,7 +196,7 @@ def test_a_plain_text_without_marks_has_no_pauses() -> None:
         (16_000, 3, (), "no word marks for the last 7 characters"),
         (12_000, 4, (), "no word marks for the last 7 characters"),
         (16_000, 0, (), ""),
-        (8000, 0, (), "1.00 s of audio where 2.20 s were expected"),
+        (7000, 0, (), "0.88 s of audio where 1.83 s were expected"),
         (9500, 0, (), ""),
         (0, 4, (), "no word marks for the last 26 characters"),
         (16_000, 0, ((0, 16_000),), "nothing but silence"),
@@ -205,4 +206,15 @@ def test_a_clean_end_is_believed_if_marks_and_time_agree(
     samples: int, words: int, quiet: tuple[Run, ...], why: str
 ) -> None:
     """A polite end after half a sentence is none."""
-    assert take(samples, words, quiet, last=True).short(WHOLE_S) == why
+    assert take(samples, words, quiet, last=True).short(Tempo()) == why
+
+
+def test_marks_outweigh_the_duration_until_the_pace_is_known() -> None:
+    """A voice may be fast."""
+    fast = Take(TEXT)
+    fast.add(7000, [SpokenWord(w.start, w.end, w.at // 2) for w in WORDS], (), last=True)
+    tempo = Tempo()
+    assert fast.short(tempo) == ""
+    for _ in range(60):
+        tempo.learn(len(TEXT), 2.0)
+    assert fast.short(tempo) == "0.88 s of audio where 1.99 s were expected"

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from trunkline.contracts import Context, Stage
+from trunkline.core.takes import Take
 from trunkline.core.tempo import Tempo
 from trunkline.errors import EgressRefused, EndpointError
-from trunkline.media.loudness import Level, gain_db
-from trunkline.types import SAMPLE_RATE, CallId, DataClass, Endpoint, Phrase, Speech, Where
+from trunkline.media.loudness import Level, gain_db, silences
+from trunkline.types import SAMPLE_RATE, CallId, DataClass, Phrase, Speech, Where
 
 log = logging.getLogger(__name__)
 
@@ -75,31 +76,29 @@ class Voices:
         except (EndpointError, EgressRefused) as error:
             log.warning("%s: no spare line: %s", name, error)
             return
-        samples = len(line.pcm) // 2
-        whole_s = self.tempo(name).expected_s(len(text)) / 2  # half a line is worse than none
-        if len(self.lines) < LINES_MAX and whole_s <= samples / SAMPLE_RATE <= LINE_S_MAX:
-            self.lines[name, text] = line
-            self.tempo(name).learn(len(text), samples / SAMPLE_RATE)
-            self.level(name).learn(np.frombuffer(line.pcm, np.int16))
-        else:
-            log.warning("%s: a spare line of %.1f s is not kept", name, samples / SAMPLE_RATE)
+        pcm = np.frombuffer(line.pcm, np.int16)
+        take = Take(text)
+        take.add(len(pcm), line.words, silences(pcm, 0), last=line.last)
+        why = take.short(self.tempo(name))  # half a line is worse than none
+        if not line.last or why or len(self.lines) >= LINES_MAX:
+            log.warning("%s: the spare line is not kept: %s", name, why or "too long, or too many")
+            return
+        self.lines[name, text] = line
+        self.tempo(name).learn(len(text), len(pcm) / SAMPLE_RATE)
+        self.level(name).learn(pcm)
 
 
 async def _said(stage: Stage[AsyncIterator[Phrase], Speech], text: str) -> Speech:
-    line = Speech(0, b"", last=True)
+    line = Speech(0, b"")
     context = Context(Where(CallId(f"spare-line-{stage.endpoint.name}")), DataClass.SPEECH_TEXT)
     async with stage.open(_one(text), context) as pieces:
         async for piece in pieces:
-            line = replace(line, pcm=line.pcm + piece.pcm, words=line.words + piece.words)
-            if piece.last or len(line.pcm) > 2 * SAMPLE_RATE * LINE_S_MAX:
+            pcm, marks = line.pcm + piece.pcm, line.words + piece.words
+            line = replace(line, pcm=pcm, words=marks, last=piece.last)
+            if line.last or len(line.pcm) > 2 * SAMPLE_RATE * LINE_S_MAX:
                 break
     return line
 
 
 async def _one(text: str) -> AsyncIterator[Phrase]:
     yield Phrase(0, text)
-
-
-def as_routed(route: Iterable[Endpoint]) -> list[str]:
-    """The names of a route's endpoints, as configured."""
-    return [endpoint.name for endpoint in route]

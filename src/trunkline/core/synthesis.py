@@ -175,7 +175,7 @@ class Synthesis:
             why = "" if take.limit is None else "silence inside a sentence"
             fault = Fault.STALLED
             if take.last and not why:
-                why, fault = take.short(expected_s), Fault.CUT
+                why, fault = take.short(tempo), Fault.CUT
                 take.whole = not why
             acts += self._release(number, phrase, take, expected_s, now)
             if why:

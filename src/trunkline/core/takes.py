@@ -20,6 +20,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from trunkline.core.tempo import Tempo
 from trunkline.types import SAMPLE_RATE, SpokenWord
 
 SILENCE_S = 0.2
@@ -130,8 +131,11 @@ class Take:
         inside = [run for run in self.quiet if run[0] and not (self.last and self._ends(run))]
         return next((run[0] for run in inside if _seconds(run) >= pause_s), None)
 
-    def short(self, expected_s: float) -> str:
-        """Why a complete phrase is not whole, "" if it is; *expected_s* is for all of `rest`."""
+    def short(self, tempo: Tempo) -> str:
+        """Why a complete phrase is not whole, "" if it is.
+
+        Marks for all words outweigh the duration while little is known of the voice's pace.
+        """
         if not _SPEAKABLE.search(self.rest):
             return ""
         if self.words:
@@ -139,8 +143,9 @@ class Take:
             missing = self.text[begun[-1] if begun else self.start :]
             if _SPEAKABLE.search(missing):
                 return f"no word marks for the last {len(missing.strip())} characters"
-        took_s = self.samples / SAMPLE_RATE
-        if took_s < WHOLE_SHARE * expected_s - SLACK_S:
+        took_s, expected_s = self.samples / SAMPLE_RATE, tempo.expected_s(len(self.rest))
+        believed = bool(self.words) and not tempo.known
+        if not believed and took_s < WHOLE_SHARE * expected_s - SLACK_S:
             return f"{took_s:.2f} s of audio where {expected_s:.2f} s were expected"
         return "" if self.voiced else "nothing but silence"
 

@@ -11,6 +11,8 @@ commercial voices; a voice at twice that speed still passes the alarm at 0.6 x D
 from dataclasses import dataclass
 
 PRIOR_A_S, PRIOR_B_S = 0.1, 1 / 15
+KNOWN = 30
+"""Phrases: after so many a voice at three times the prior's pace is not mistaken for a cut one."""
 _PRIOR_AT = (10, 100)  # characters: two places pin a line
 _PRIOR_WEIGHT = 2.0
 _KEEP = 0.98  # the last fifty phrases count
@@ -25,6 +27,11 @@ class Tempo:
     y: float = 0.0
     xx: float = 0.0
     xy: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether it is more than the prior."""
+        return self.n >= KNOWN
 
     def learn(self, chars: int, seconds: float) -> None:
         """A text of *chars* characters, said to its end, took *seconds*."""
