@@ -32,7 +32,7 @@ from benchmarks.density_worker import GREETING, Brain, Ears, Mouth, NoTools, Tim
 from typing_extensions import override
 
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.calls.steps import AnyStage, Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.contracts import Carrier, Context

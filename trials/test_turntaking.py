@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from trials.turntaking import heldout
 from trials.turntaking.rig import HERE, Clip, ClipTts, Loop, Played, clips, play
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.core.turns import TurnPolicy
 
 OVER_AGENT_S = 2.2

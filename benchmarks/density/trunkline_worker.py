@@ -17,7 +17,7 @@ import uvloop
 
 from benchmarks.density import subject
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.contracts import Context

@@ -72,6 +72,8 @@ class Endpoint:
 
     *continuation*: how a language model goes on with a half-spoken answer: from the exact tokens,
     from an assistant message that it continues, or by a further turn that asks for the rest.
+    *voice*: whose voice a synthesiser has ("": nobody else's); *twin_of*: the endpoint whose voice
+    its own was chosen to resemble.
     """
 
     name: str
@@ -81,6 +83,8 @@ class Endpoint:
     zone: Zone
     failure_domain: str
     continuation: Literal["token_exact", "prefix", "turn"] = "turn"
+    voice: str = ""
+    twin_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +232,10 @@ class Persona:
     """Who answers: the lines that are said without a model, and the prompt of those that are not.
 
     *greeting* tells that this is an AI and, if *asks_consent*, that the call is recorded, and ends
-    in the question; *apology* is said when no model can answer. *reprompt* is put to a caller who
-    stays silent, *farewell* is said before hanging up on one, *filler* while an answer is long in
-    coming ("": nothing is said then).
+    in the question; *apology* is said when no model or no voice can answer. *reprompt* is put to a
+    caller who stays silent, *farewell* is said before hanging up on one, *filler* while an answer
+    is long in coming ("": nothing is said then). *pardon* asks a caller whom no recogniser heard to
+    say it again ("": the apology is said, and the call ends).
     *resume_line* is said when the call goes on after its worker died, with *say_again* if it was
     the caller's turn: what they said meanwhile is lost. Both defaults are English: give them in the
     call's language.
@@ -247,6 +252,7 @@ class Persona:
     filler: str = ""
     resume_line: str = "One moment please, I am back."
     say_again: str = "Could you say that again?"
+    pardon: str = ""
 
 
 @dataclass(frozen=True, slots=True)

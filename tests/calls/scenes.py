@@ -9,8 +9,8 @@ import numpy as np
 from tests.calls.rebuilt import check_requests
 from trunkline.calls.filler import Fillers
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.session import Policies
-from trunkline.calls.steps import Routes
+from trunkline.calls.policies import Policies
+from trunkline.calls.steps import Routes, SttStage, TtsStage
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.health import Expected
 from trunkline.core.routing import Known, Router, RoutingPolicy
@@ -96,8 +96,11 @@ class Scene:
     heard: Sequence[str | Hears | Exception | None]
     primary: Callable[[Prompt], Iterable[Beat[Delta]]]
     backup: Callable[[Prompt], Iterable[Beat[Delta]]] = lambda _: tokens("The backup says this.")
-    tts: Sequence[SimTts] = field(default_factory=lambda: [SimTts("voice")])
+    tts: Sequence[TtsStage] = field(default_factory=lambda: [SimTts("voice")])
     second_stt: Sequence[str | Exception | None] = ()
+    ears: Sequence[SttStage] = ()  # instead of the two that hear these
+    pardon: str = ""
+    prepared: bool = False  # the worker has rendered its spare line
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
     filler: str = ""
@@ -110,11 +113,11 @@ class Scene:
         self.llms = [SimLlm("primary", self.primary), SimLlm("backup", self.backup)]
         self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
         self.journal, self.tools = MemoryJournal(), Tools(self.tool_s)
-        persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY)
+        persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY, pardon=self.pardon)
         if self.reprompts:
             persona = replace(persona, reprompt=REPROMPT, farewell=FAREWELL)
         routes: Routes = {
-            StageName("stt"): self.stts,
+            StageName("stt"): self.ears or self.stts,
             StageName("llm"): self.llms,
             StageName("tts"): self.tts,
         }
@@ -125,6 +128,8 @@ class Scene:
         known = {llm.endpoint.name: Known(llm.endpoint.failure_domain, FAST) for llm in self.llms}
         router = Router(RoutingPolicy(), known)
         worker = Worker(agent, pacer, router, lambda _: self.journal)
+        if self.prepared:
+            await worker.prepare()
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(pacer.run())
             await worker.answer(self.line, broken=broken)

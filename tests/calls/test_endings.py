@@ -8,11 +8,12 @@ from typing_extensions import override
 
 from tests.calls.scenes import Scene, says
 from trunkline.calls.ear import Utterance
-from trunkline.calls.listen import listen
+from trunkline.calls.listen import Listener as Ears
 from trunkline.calls.pacer import Listener
 from trunkline.calls.steps import Desk, Routes
 from trunkline.calls.voice import Voice
 from trunkline.contracts import Context
+from trunkline.core.hearing import HearingPolicy
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.turns import Window
 from trunkline.errors import EndpointError, Fault
@@ -39,6 +40,12 @@ from trunkline.types import (
 )
 
 WINDOW = 256
+
+
+async def _listen(desk: Desk, utterance: Utterance) -> Transcript | None:
+    return await Ears(desk, HearingPolicy()).listen(
+        utterance, Where(CallId("c"), 1), lambda _: None
+    )
 
 
 def _no_filler(voice: Voice, endpoint: str, turn: int) -> str:
@@ -124,21 +131,25 @@ async def test_a_recogniser_may_fail_while_the_caller_still_speaks() -> None:
     router = Router(RoutingPolicy())
     desk = Desk(MemoryJournal(), router, routes, {}, clock, router.call(0.5), _no_filler)
     async with asyncio.TaskGroup() as group:
-        heard = group.create_task(listen(desk, utterance, Where(CallId("c"), 1), lambda _: None))
+        heard = group.create_task(_listen(desk, utterance))
         await asyncio.sleep(1.0)
         utterance.close()
-    assert heard.result().text == "hello"
+    final = heard.result()
+    assert final is not None
+    assert final.text == "hello"
 
 
 async def test_an_utterance_outlives_all_its_recognisers() -> None:
-    """Those that failed are not told of its end."""
+    """The caller is told that nobody heard it, but only once they have finished."""
     utterance = Utterance(0, Sample(0), [])
     clock = asyncio.get_running_loop().time
     router = Router(RoutingPolicy())
     desk = Desk(
         MemoryJournal(), router, {STT: [Refuses()]}, {}, clock, router.call(0.5), _no_filler
     )
-    final = await listen(desk, utterance, Where(CallId("c"), 1), lambda _: None)
-    assert final.text == ""
-    utterance.close()
+    async with asyncio.TaskGroup() as group:
+        heard = group.create_task(_listen(desk, utterance))
+        await asyncio.sleep(1.0)
+        utterance.close()
+    assert heard.result() is None
     assert utterance.closed

@@ -4,7 +4,7 @@ import pytest
 
 from tests.calls.rebuilt import rebuilt
 from tests.calls.scenes import GREETING, HANGS_UP, HANGS_UP_LATE, Scene, calls_tool, says
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.core.call import Call
 from trunkline.core.call_words import Begin, CallPolicy, SayLine, Think
 from trunkline.core.history import spoken

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.calls.scenes import FAREWELL, HANGS_UP, REPROMPT, Scene, loud, says
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.core.turns import TurnPolicy
 from trunkline.telephony.script import AfterAgent, BargeIn, HangUp, Press, Speak, Step, Wait
 from trunkline.testing.simulated import Beat, Hears, tokens

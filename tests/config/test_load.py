@@ -1,6 +1,7 @@
 """Reading a configuration: what is taken, and what an operator is told about what is not."""
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -328,3 +329,31 @@ def test_a_public_worker_must_verify_its_callers() -> None:
         parse(f"{GOOD}{public}}}\n", "phones.yaml")
     config = parse(f"{GOOD}{public}, twilio_auth_token_env: TWILIO_TOKEN}}\n", "phones.yaml")
     assert config.server.public_url == "https://voice.example.com"
+
+
+SPARE = "\n  spare: {stage: tts, api: espeak, model: en, zone: here, failure_domain: c, "
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "error"),
+    [
+        ("spare", "voice: anna, twin_of: voice", None),
+        ("spare", "twin_of: voise", "there is no other tts endpoint 'voise'. Did you mean 'voice'"),
+        ("spare", "twin_of: spare", "there is no other tts endpoint 'spare'"),
+        ("spare", "twin_of: ears", "there is no other tts endpoint 'ears'"),
+        ("ears", "voice: anna", "only a tts endpoint has a voice. Delete it"),
+        ("ears", "twin_of: voice", "only a tts endpoint has a voice. Delete it"),
+    ],
+)
+def test_a_voice_may_have_a_twin(name: str, keys: str, error: str | None) -> None:
+    """Another synthesiser of the file; nobody else has a voice."""
+    text = GOOD.replace("\nagents", f"{SPARE}{keys}}}\nagents")
+    if name != "spare":
+        text = GOOD.replace("api: pocketsphinx,", f"api: pocketsphinx, {keys},")
+        assert text != GOOD
+    if error is None:
+        found = endpoint(parse(text, "phones.yaml"), "spare")
+        assert (found.voice, found.twin_of) == ("anna", "voice")
+        return
+    with pytest.raises(ConfigError, match=re.escape(error)):
+        parse(text, "phones.yaml")

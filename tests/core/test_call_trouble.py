@@ -11,9 +11,18 @@ from tests.core.calls import (
     POLICY,
     Conversation,
     consented,
+    persona,
     tool,
 )
-from trunkline.core.call_words import Answer, Begin
+from trunkline.core.call_words import (
+    AllHeard,
+    Answer,
+    Begin,
+    CallerMaySay,
+    CallerSaid,
+    CallerUnheard,
+    VoiceLost,
+)
 from trunkline.types import Mono
 
 ASSISTANT = f"assistant: {GREETING}"
@@ -203,3 +212,100 @@ def test_a_call_is_not_endless(busy: bool) -> None:
     assert call.tick(29.9) == []
     assert call.tick(30.0) == ["hang up: the call reached its limit"]
     assert call.feed(Begin()) == []
+
+
+# -- rule 7: nobody hears the caller, nobody can speak ---------------------------------------------
+
+PARDON = "Could you say it again?"
+
+
+def hard_of_hearing(pardon: str = PARDON) -> Conversation:
+    """A call that was greeted and asks for no consent."""
+    call = Conversation(replace(persona(asks_consent=False), pardon=pardon))
+    call.heard()
+    return call
+
+
+def unheard(call: Conversation, heard: str = "") -> list[str]:
+    """The caller says something that no recogniser can tell."""
+    call.onset(heard)
+    return call.feed(CallerUnheard())
+
+
+def test_a_caller_whom_nobody_heard_is_asked_to_say_it_again() -> None:
+    """The second time in a row is the end, with the apology."""
+    call = hard_of_hearing()
+    assert unheard(call) == [f"1: say {PARDON}"]
+    call.heard()
+    assert unheard(call) == [f"2: say {APOLOGY}"]
+    assert call.heard() == ["hang up: no recogniser hears the caller"]
+
+
+def test_who_was_heard_in_between_is_asked_again() -> None:
+    """Only failures in a row count."""
+    call = hard_of_hearing()
+    unheard(call)
+    call.heard()
+    call.caller("hello")
+    call.settle(2, "Hello.")
+    call.heard()
+    assert unheard(call) == [f"3: say {PARDON}"]
+
+
+def test_who_cannot_ask_for_pardon_ends_the_call() -> None:
+    """A persona without words for it."""
+    call = hard_of_hearing("")
+    assert unheard(call) == [f"1: say {APOLOGY}"]
+
+
+def test_a_sound_over_the_reply_that_nobody_could_tell_resumes_it() -> None:
+    """It may have been a cough."""
+    call = hard_of_hearing()
+    call.caller("hello")
+    assert unheard(call, "Hel") == ["1: resume"]
+
+
+def test_a_guess_is_dropped_if_nobody_heard_what_came_after_all() -> None:
+    """The caller is asked again."""
+    call = hard_of_hearing()
+    call.onset()
+    call.feed(CallerMaySay("hello"))
+    assert call.feed(CallerUnheard()) == ["1: drop", f"2: say {PARDON}"]
+
+
+def test_a_caller_who_goes_on_is_not_interrupted_by_the_question() -> None:
+    """The utterance after it may be heard."""
+    call = hard_of_hearing()
+    call.onset()
+    call.onset()
+    assert call.feed(CallerUnheard()) == []
+    assert call.feed(CallerSaid("hello", "unclear")) == ["1.0: think"]
+
+
+def test_a_reply_that_no_voice_could_finish_is_known_as_it_was_heard() -> None:
+    """With the line that came instead; the second in a row ends the call."""
+    call = hard_of_hearing()
+    for turn in (1, 2):
+        call.caller("hello")
+        call.settle(turn, "Hello. How are you?")
+        assert call.feed(VoiceLost(turn, APOLOGY)) == []
+        ended = call.feed(AllHeard(f"Hello. {APOLOGY}"))
+        assert call.machine.history[-1].content == f"Hello. {APOLOGY}"
+        assert ended == ([] if turn == 1 else ["hang up: the agent said goodbye"])
+
+
+def test_a_voice_that_is_back_counts_anew() -> None:
+    """And what is said of a reply that is over is nothing."""
+    call = hard_of_hearing()
+    call.caller("hello")
+    call.settle(1, "Hello.")
+    call.feed(VoiceLost(1, ""))
+    call.feed(AllHeard(""))
+    assert call.feed(VoiceLost(1, "")) == []
+    call.caller("hello")
+    call.settle(2, "Hello.")
+    assert call.heard() == []
+    call.caller("hello")
+    call.settle(3, "Hello.")
+    call.feed(VoiceLost(3, ""))
+    assert call.feed(AllHeard("")) == []

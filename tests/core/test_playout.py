@@ -90,7 +90,7 @@ def test_the_phrases_are_sent_one_after_the_other() -> None:
     """What has no audio, because its synthesis failed, is passed over."""
     playout = playing(frames=1)
     playout.expect("Lost.")
-    playout.drop(1)
+    playout.drop(1, 0)
     playout.expect(TEXT)
     playout.queue(2, FRAME_SAMPLES, (), complete=True)
     assert send(playout, 0.0) == 2
@@ -198,7 +198,7 @@ def test_words_that_have_no_audio_yet_count_by_the_speaking_rate() -> None:
     assert playout.drain_at(Mono(1.0)) == pytest.approx(1.0 + words_s - 0.1)
     playout.expect("Hm.")
     assert playout.drain_at(Mono(1.0)) == pytest.approx(1.0 + 4 / WORDS_PER_S - 0.1)
-    playout.drop(1)
+    playout.drop(1, 0)
     playout.queue(0, 1600, (), complete=False)
     assert playout.drain_at(Mono(1.0)) == pytest.approx(1.2)  # some audio: no more guesses
     playout.expect(TEXT)
@@ -237,28 +237,37 @@ def test_marks_that_got_lost_are_waited_for_only_so_long() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "marks", "heard"),
+    ("words", "chars", "marks", "heard"),
     [
-        (WORDS[:0], [], ""),
-        (WORDS[:1], [], ""),
-        (WORDS[:2], ["0.0.4"], "Good"),
-        (WORDS, ["0.0.4", "0.0.12"], "Good morning"),
+        ((), 0, [], ""),
+        (WORDS[:1], 4, ["0.0.4"], "Good"),
+        (WORDS[:2], 13, ["0.0.4", "0.0.12"], "Good morning"),
+        (WORDS, 12, ["0.0.4", "0.0.12"], "Good morning"),
     ],
 )
-def test_a_phrase_that_breaks_off_ends_with_the_last_word_that_can_be_proved(
-    words: tuple[SpokenWord, ...], marks: list[str], heard: str
+def test_a_phrase_that_breaks_off_ends_with_its_last_whole_word(
+    words: tuple[SpokenWord, ...], chars: int, marks: list[str], heard: str
 ) -> None:
     """Regression: the end of the reply waited for a mark that was never sent."""
     playout = Playout(POLICY)
     playout.expect(TEXT)
     playout.queue(0, 800, words, complete=False)
-    playout.drop(0)
+    playout.drop(0, chars)
     assert [name for name in sent_with_marks(playout, 0.0) if "." in name] == marks
     assert playout.drained(Mono(0.2)) == (not marks)
     for name in marks:
         playout.mark(name)
     assert playout.drained(Mono(0.2))
     assert playout.heard() == heard
+
+
+def test_the_caller_hears_silence_once_the_audio_that_is_here_is_played() -> None:
+    """Words without audio are none."""
+    playout = playing(frames=10)
+    playout.expect("No audio yet.")
+    assert playout.silent_at(Mono(1.0)) == pytest.approx(1.2)
+    send(playout, 1.0)
+    assert playout.silent_at(Mono(1.1)) == pytest.approx(1.2)
 
 
 # -- hold and release ------------------------------------------------------------------------------
@@ -346,7 +355,7 @@ def test_what_was_heard_to_its_end_is_not_said_again() -> None:
     playout = playing(frames=2)
     playout.expect("Lost words.")
     playout.queue(1, 480, (SpokenWord(0, 4, 0),), complete=False)
-    playout.drop(1)
+    playout.drop(1, 0)
     playout.expect("And?")
     playout.queue(2, 160, (), complete=True)
     send(playout, 0.0)

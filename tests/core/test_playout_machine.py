@@ -70,9 +70,9 @@ class AnyVoice(RuleBasedStateMachine):
     def drop(self) -> None:
         """The synthesiser gives a phrase up."""
         phrase = self.waiting[0]
-        self.playout.drop(phrase)
-        said = self.words[:-1]
-        self.texts[phrase] = self.texts[phrase][: said[-1].end] if said else ""
+        chars = self.words[-1].end if self.words else 0
+        self.playout.drop(phrase, chars)
+        self.texts[phrase] = self.texts[phrase][:chars]
         self.next_phrase()
 
     def next_phrase(self) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.session import Policies
+from trunkline.calls.policies import Policies
 from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.routing import Router, RoutingPolicy

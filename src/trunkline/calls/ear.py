@@ -32,6 +32,8 @@ class Utterance:
 
     def __init__(self, number: int, start: Sample, frames: list[AudioFrame]) -> None:
         self.number, self.start = number, start
+        self.voiced_s = 0.0
+        """Seconds of it that are speech, by our own voice activity."""
         self._frames = frames
         self._grown = asyncio.Event()
         self._closed = False
@@ -114,6 +116,11 @@ class Ear:
         self._utterance = self._opened = Utterance(self._count, at, frames)
         self._count += 1
         return self._utterance
+
+    def voiced(self, start: Sample, end: Sample) -> None:
+        """This stretch of the caller's audio was judged to be speech."""
+        if self._utterance is not None:
+            self._utterance.voiced_s += (end - start) / SAMPLE_RATE
 
     def close(self) -> Utterance:
         """The caller has finished the utterance that was opened last; idempotent."""

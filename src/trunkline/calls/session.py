@@ -6,11 +6,12 @@ and from the voice to the carrier, in the pacer's tick.
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from trunkline.calls.ear import Ear, Utterance
-from trunkline.calls.listen import listen
+from trunkline.calls.listen import Listener
 from trunkline.calls.pacer import Pacer
+from trunkline.calls.policies import Policies
 from trunkline.calls.speak import Speaker
 from trunkline.calls.steps import Desk
 from trunkline.calls.think import Thinker
@@ -18,12 +19,11 @@ from trunkline.calls.tools import run_tool
 from trunkline.calls.voice import Voice
 from trunkline.contracts import Carrier, Digit, MarkPlayed, Media, Started, Stopped, Toolbox
 from trunkline.core import call_words as words
-from trunkline.core.attempt_words import AttemptPolicy, Settle
+from trunkline.core.attempt_words import Settle
 from trunkline.core.backchannels import agreed
 from trunkline.core.call import Call
-from trunkline.core.call_words import CallPolicy
 from trunkline.core.endpointing import ending
-from trunkline.core.playout import Playout, PlayoutPolicy
+from trunkline.core.playout import Playout
 from trunkline.core.resumption import with_greeting
 from trunkline.core.turns import (
     EndOfSpeech,
@@ -31,7 +31,6 @@ from trunkline.core.turns import (
     Lasts,
     LikelyOver,
     Onset,
-    TurnPolicy,
     Turns,
     Window,
 )
@@ -42,16 +41,6 @@ from trunkline.types import CallId, DataClass, Mono, Persona, Prompt, Sample, Wh
 
 FACTS_MAX = 256
 """Facts that may wait. A call that falls further behind than this is lost anyway."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policies:
-    """How an agent behaves in time."""
-
-    attempts: AttemptPolicy = field(default_factory=AttemptPolicy)
-    turns: TurnPolicy = field(default_factory=TurnPolicy)
-    playout: PlayoutPolicy = field(default_factory=PlayoutPolicy)
-    call: CallPolicy = field(default_factory=CallPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +83,7 @@ class CallSession:
         self._voice = Voice(carrier, self._playout, self._agent_heard)
         self._vad = pacer.join(self)
         self._ear = Ear(self._caller_heard, self._vad.feed)
+        self._listener = Listener(desk, policies.hearing)
         self._facts: asyncio.Queue[_Fact] = asyncio.Queue(FACTS_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         self._reply: set[asyncio.Task[None]] = set()
@@ -125,6 +115,8 @@ class CallSession:
         """The caller's next window was judged."""
         if self._turns.would_count(window):
             window = self._ear.without_echo(window)
+        if window.probability >= self._policies.turns.stay_probability:
+            self._ear.voiced(window.start, window.end)
         for fact in self._turns.feed(window, now):
             match fact:
                 case Onset(at):
@@ -212,7 +204,8 @@ class CallSession:
             case words.CallerPressed(key):
                 return words.CallerPressed(key, self._playout.heard())
             case words.AllHeard() if self._machine.awaits_playout:
-                self._reply_over(self._voice.close(), interrupted=False)
+                self._reply_over(heard := self._voice.close(), interrupted=False)
+                return words.AllHeard(heard)
         return fact
 
     async def _next(self) -> _Fact:
@@ -263,7 +256,14 @@ class CallSession:
             self._spoken_by, self._drain_told = where, False
             begins = {"turn": turn} | ({"line": line} if line else {})
             self._note("reply.started", begins, where=where)
-            self._speaker = Speaker(self._desk, self._voice, where)
+            self._speaker = Speaker(
+                self._desk,
+                self._voice,
+                where,
+                self._policies.synthesis,
+                last_words=self._persona.apology,
+                lost=lambda said: self._put(words.VoiceLost(turn, said)),
+            )
             self._in_reply(self._speaker.run())
         return self._speaker
 
@@ -306,18 +306,16 @@ class CallSession:
         self._reply_over(heard, interrupted=True)
 
     def _reply_over(self, heard: str, *, interrupted: bool) -> None:
-        texts = {
+        speaker = self._speaker
+        data = {
             "generated": " ".join(thinker.generated for thinker in self._thinkers).strip(),
-            "spoken": "" if self._speaker is None else self._speaker.spoken,
+            "spoken": "" if speaker is None else speaker.spoken,
             "heard": heard,
+            "interrupted": interrupted,
+            "lost": speaker is not None and speaker.broke,
         }
         self._speaker, self._thinkers = None, []
-        self._note(
-            "reply.ended",
-            {**texts, "interrupted": interrupted},
-            where=self._spoken_by,
-            data_class=DataClass.SPEECH_TEXT,
-        )
+        self._note("reply.ended", data, where=self._spoken_by, data_class=DataClass.SPEECH_TEXT)
 
     async def _run_tool(self, act: words.RunTool) -> None:
         where = Where(self._id, act.turn, act.step)
@@ -343,8 +341,11 @@ class CallSession:
                 hint = Hint(ending(text, self._persona.language, asked))
                 self._turns.feed(hint, self._desk.now())
 
-        final = await listen(self._desk, utterance, self._said_in(utterance), interim)
-        self._put(words.CallerSaid(final.text, answer_of(final.text), final.doubtful))
+        final = await self._listener.listen(utterance, self._said_in(utterance), interim)
+        if final is None:
+            self._put(words.CallerUnheard())
+        else:
+            self._put(words.CallerSaid(final.text, answer_of(final.text), final.doubtful))
 
     def _consent(self, state: words.Consent, text: str) -> None:
         if state == "asked":

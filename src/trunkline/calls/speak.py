@@ -1,33 +1,76 @@
-"""The sentences of one reply through the synthesisers of the route, in order.
+"""The sentences of one reply through the synthesisers of the route: streams around the machine.
 
-A synthesiser that fails is replaced by the next one of the route, which gets every phrase that has
-no audio yet. A phrase that was broken off in the middle is not said again from its start: the
-caller would hear the same words twice.
+`core.synthesis` decides who is heard and where the seams are. Here are the tasks, the bytes, and
+what makes two voices sound like one: the same loudness, and a short crossfade.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 
-from trunkline.calls.steps import Desk, Failure, TtsStage, attempt, fault_of
+import numpy as np
+
+from trunkline.calls.steps import Desk, TtsStage, attempt, fault_of
 from trunkline.calls.voice import Voice
 from trunkline.contracts import Context
+from trunkline.core import synthesis_words as words
+from trunkline.core.attempt_words import Kind
 from trunkline.core.phrases import Phrases
+from trunkline.core.synthesis import Synthesis
+from trunkline.core.twins import by_voice
 from trunkline.errors import EgressRefused, EndpointError, Fault
-from trunkline.types import TTS, DataClass, Phrase, Where
+from trunkline.media.loudness import SEAM_SAMPLES, Pcm, amplified, joined, silences
+from trunkline.types import TTS, DataClass, Phrase, Speech, SpokenWord, Where
 
-PHRASE_DEADLINE_S = 4.0
-"""From asking for a phrase (or its last audio) to its next audio."""
+FACTS_MAX = 256
+"""Facts that may wait; a synthesiser that is faster than the machine waits its turn."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    stage: TtsStage
+    kind: Kind
+    where: Where
+    phrase: int  # the first phrase that it was asked for, and the first character of it
+    start: int
+    leads: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    pcm: dict[int, bytearray] = field(default_factory=dict)  # by phrase, what is not over
+    given: dict[int, int] = field(default_factory=dict)  # samples of it that were released
+    fault: Fault | None = None
+    silent_s: float = 0.0
+    ended: bool = False
+
+    def audio(self, phrase: int, start: int, end: int) -> Pcm:
+        """The lane's samples *start* to *end* of *phrase*, as far as they are here."""
+        return np.frombuffer(bytes(self.pcm.get(phrase, b"")[2 * start : 2 * end]), np.int16)
 
 
 class Speaker:
-    """The mouth of one reply: `say` sentences, `finish`, and `run` it all the while."""
+    """The mouth of one reply: `say` sentences, `finish`, and `run` it all the while.
 
-    def __init__(self, desk: Desk, voice: Voice, where: Where) -> None:
+    *last_words* are said from what was rendered before, once no synthesiser can say anything any
+    more; *lost* is called then.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        voice: Voice,
+        where: Where,
+        policy: words.SynthesisPolicy,
+        *,
+        last_words: str = "",
+        lost: Callable[[str], None] | None = None,
+    ) -> None:
         self._desk, self._voice, self._where = desk, voice, where
+        self._policy, self._last_words, self._lost = policy, last_words, lost
         self._phrases: list[Phrase] = []
-        self._done = 0  # phrases whose audio is complete, or that were given up
-        self._broken = False  # the phrase after those has some audio
-        self._finished = False
+        self._queued: dict[int, int] = {}  # samples, by phrase
+        self._lanes: list[_Lane] = []
+        self._fed = 0  # phrases that the machine knows
+        self._finished = self.broke = False  # broke: no voice could say all of it
+        self._facts: asyncio.Queue[words.Fact] = asyncio.Queue(FACTS_MAX)
         self._grown = asyncio.Event()
 
     @property
@@ -37,14 +80,7 @@ class Speaker:
 
     def say(self, text: str, endpoint: str) -> None:
         """Speak *text* after what was said before; *endpoint* produced it ("": a fixed line)."""
-        index = self._voice.expect(text)
-        self._phrases.append(Phrase(index, text))
-        self._desk.journal.note(
-            "phrase.spoken",
-            {"index": index, "text": text, "endpoint": endpoint},
-            where=self._where,
-            data_class=DataClass.SPEECH_TEXT,
-        )
+        self._expect(text, endpoint)
         self._wake()
 
     def say_line(self, text: str) -> None:
@@ -61,86 +97,265 @@ class Speaker:
 
     async def run(self) -> None:
         """Synthesise until all is said; what no synthesiser of the route can say is dropped."""
-        failed: tuple[TtsStage, Failure] | None = None
-        for number, stage in enumerate(self._desk.order(TTS)):
-            if not await self._something_to_say():
-                return
-            here = attempt(self._where, number)
-            kind = "primary" if failed is None else "rescue"
-            context = self._desk.started(here, stage.endpoint, kind, DataClass.SPEECH_TEXT)
-            if failed is not None:
-                fault = fault_of(failed[1])
-                self._desk.failover(here, failed[0].endpoint, stage.endpoint, fault, kind)
-            try:
-                await self._synthesise(stage, context)
-            except (EndpointError, EgressRefused) as error:
-                self._desk.failed(here, stage.endpoint, error)
-                failed = stage, error
-                self._skip_broken()
-            except asyncio.CancelledError:
-                self._desk.ended(here, stage.endpoint, "cancelled")
-                raise
-            else:
-                self._desk.succeeded(here, stage.endpoint)
-                return
-        while await self._something_to_say():
-            self._skip()
-
-    async def _synthesise(self, stage: TtsStage, context: Context) -> None:
-        name = stage.endpoint.name
+        await self._news(0)
+        stages = self._stages()
+        voices = self._desk.voices
+        tempos = [voices.tempo(stage.endpoint.name) for stage in stages]
+        self._machine = Synthesis(self._policy, tempos)
         try:
-            async with asyncio.timeout(None) as limit:
-                async with stage.open(self._source(limit), context) as pieces:
-                    async for piece in pieces:
-                        self._voice.queue(piece.phrase, piece.pcm, piece.words, complete=piece.last)
-                        self._broken = not piece.last
-                        self._done += piece.last
-                        self._watch(limit)
+            async with asyncio.TaskGroup() as group:
+                end: words.Settle | None = None
+                fact: words.Fact = words.Tick()
+                while end is None:
+                    for act in self._feed(fact):
+                        match act:
+                            case words.Launch(_, candidate):
+                                self._launch(act, stages[candidate], group)
+                            case words.Settle():
+                                end = act
+                            case _:
+                                self._perform(act)
+                    self._over(fact)
+                    if end is None:
+                        fact = await self._next()
+                self._settle(end)
+        finally:
+            for lane in self._lanes:
+                if not lane.ended:
+                    self._desk.ended(lane.where, lane.stage.endpoint, "cancelled")
+        if end.failed:
+            await self._lose_the_rest()
+
+    # -- acts ----------------------------------------------------------------------------------
+
+    def _launch(self, act: words.Launch, stage: TtsStage, group: asyncio.TaskGroup) -> None:
+        where = attempt(self._where, act.lane)
+        lane = _Lane(stage, act.kind, where, act.phrase, act.start)
+        self._lanes.append(lane)
+        lane.task = group.create_task(self._attempt(act.lane, lane))
+
+    def _perform(self, act: words.Act) -> None:
+        match act:
+            case words.Release():
+                self._release(act)
+            case words.Elect():
+                self._elect(act)
+            case words.Suspect(number, fault, silent_s):
+                lane = self._lanes[number]
+                lane.fault, lane.silent_s = fault, silent_s
+                data = {
+                    "endpoint": lane.stage.endpoint.name,
+                    "fault": fault.value,
+                    "silent_s": round(silent_s, 4),
+                    "queued_s": self._queued_s(),
+                }
+                self._desk.journal.note("attempt.suspected", data, where=lane.where)
+            case words.Reject(number, fault, why):
+                self._lanes[number].fault = fault
+                self._stop(self._lanes[number], why)
+            case words.Cancel(number, why):
+                self._stop(self._lanes[number], why)
+            case words.Lost(place, at):
+                self._drop(self._phrases[place], at)
+            case words.Launch() | words.Settle():
+                raise AssertionError("handled by run")
+
+    def _release(self, act: words.Release) -> None:
+        lane, phrase = self._lanes[act.lane], self._phrases[act.phrase]
+        before = self._queued.get(act.phrase, 0)
+        name = lane.stage.endpoint.name
+        raw = lane.audio(act.phrase, act.start, act.end)
+        self._desk.voices.level(name).learn(raw)
+        pcm = self._levelled(lane, raw)
+        if before and act.phrase not in lane.given:
+            pcm = joined(self._cut_off(act.lane, act.phrase), pcm)
+        shift = before - act.start
+        marks = [SpokenWord(w.start, w.end, max(w.at + shift, 0)) for w in act.words]
+        self._voice.queue(phrase.index, pcm.tobytes(), marks, complete=act.complete)
+        lane.given[act.phrase] = act.end
+        self._queued[act.phrase] = before + len(pcm)
+        if act.complete:
+            lane.pcm.pop(act.phrase, None)
+
+    def _levelled(self, lane: _Lane, pcm: Pcm) -> Pcm:
+        route = [stage.endpoint.name for stage in self._desk.routes[TTS]]
+        return amplified(pcm, self._desk.voices.gain_db(lane.stage.endpoint.name, route))
+
+    def _cut_off(self, number: int, phrase: int) -> Pcm:
+        """What would have come next from the voice that was heard last in *phrase*."""
+        last = next(lane for lane in reversed(self._lanes[:number]) if phrase in lane.given)
+        start = last.given[phrase]
+        return self._levelled(last, last.audio(phrase, start, start + SEAM_SAMPLES))
+
+    def _elect(self, act: words.Elect) -> None:
+        new = self._lanes[act.lane]
+        new.leads.set()
+        if not act.marked:  # so much is known of what was said: it is before the seam
+            text_before = SpokenWord(0, act.at, 0)
+            self._voice.queue(self._phrases[act.phrase].index, b"", [text_before], complete=False)
+        if not act.lane or new.kind is Kind.PRIMARY:
+            return
+        old = self._lanes[act.lane - 1 if act.instead_of is None else act.instead_of]
+        self._desk.failover(
+            new.where,
+            old.stage.endpoint,
+            new.stage.endpoint,
+            old.fault or Fault.SILENT,
+            new.kind.value,
+            phrase=self._phrases[act.phrase].index,
+            committed_chars=act.at,
+            queued_s=self._queued_s(),
+            silent_s=round(old.silent_s, 4),
+        )
+
+    def _stop(self, lane: _Lane, why: str) -> None:
+        """Cancel an attempt. One that was late when another was first counts as a failure."""
+        if lane.task is not None:
+            lane.task.cancel()
+        if lane.ended:
+            return
+        lane.ended = True
+        if lane.fault is None:
+            self._desk.ended(lane.where, lane.stage.endpoint, "lost", detail=why)
+        else:
+            late_s = lane.silent_s or None
+            error = EndpointError(lane.stage.endpoint.name, lane.fault, why, deadline_s=late_s)
+            self._desk.failed(lane.where, lane.stage.endpoint, error)
+
+    def _over(self, fact: words.Fact) -> None:
+        """A stream that ended where nothing was missing has served."""
+        if isinstance(fact, words.Closed) and not self._lanes[fact.lane].ended:
+            lane = self._lanes[fact.lane]
+            lane.ended = True
+            self._desk.succeeded(lane.where, lane.stage.endpoint)
+
+    def _settle(self, end: words.Settle) -> None:
+        for number, lane in enumerate(self._lanes):
+            if number == end.lane and not end.failed and not lane.ended:
+                lane.ended = True
+                self._desk.succeeded(lane.where, lane.stage.endpoint)
+            self._stop(lane, "the reply is over")
+
+    # -- the last resort -------------------------------------------------------------------------
+
+    async def _lose_the_rest(self) -> None:
+        names = [stage.endpoint.name for stage in self._desk.order(TTS)]
+        served = self._desk.served.get(TTS)
+        names = sorted(names, key=lambda name: name != served)  # the voice that the caller knows
+        line = self._desk.voices.line(names, self._last_words)
+        if line is not None:
+            phrase = self._expect(self._last_words, "")
+            self._fed += 1
+            self._voice.queue(phrase.index, line.pcm, line.words, complete=True)
+        self.broke = True
+        if self._lost is not None:
+            self._lost("" if line is None else self._last_words)
+        while await self._news(self._fed):
+            self._drop(self._phrases[self._fed], 0)
+            self._fed += 1
+
+    def _drop(self, phrase: Phrase, at: int) -> None:
+        self._voice.drop(phrase.index, at)
+        self._desk.journal.note(
+            "phrase.lost",
+            {"index": phrase.index, "text": phrase.text[at:].strip()},
+            where=self._where,
+            data_class=DataClass.SPEECH_TEXT,
+        )
+
+    # -- facts ---------------------------------------------------------------------------------
+
+    def _feed(self, fact: words.Fact) -> list[words.Act]:
+        """The acts of *fact*, after those of the phrases that came meanwhile."""
+        now = self._desk.now()
+        self._machine.feed(words.Drain(self._voice.silent_at(now)), now)
+        acts: list[words.Act] = []
+        for phrase in self._phrases[self._fed :]:
+            acts += self._machine.feed(words.Given(phrase.text), now)
+        self._fed = len(self._phrases)
+        acts += self._machine.feed(fact, now)
+        if self._finished:
+            acts += self._machine.feed(words.NoMore(), now)
+        return acts
+
+    async def _next(self) -> words.Fact:
+        now = self._desk.now()
+        self._machine.feed(words.Drain(self._voice.silent_at(now)), now)
+        try:
+            async with asyncio.timeout_at(self._machine.deadline()):
+                return await self._facts.get()
         except TimeoutError:
-            late = "no audio for a phrase"
-            raise EndpointError(name, Fault.SILENT, late, deadline_s=PHRASE_DEADLINE_S) from None
-        if await self._something_to_say():
-            raise EndpointError(name, Fault.CUT, "the stream ended with phrases unspoken")
+            return words.Tick()
 
-    async def _source(self, limit: asyncio.Timeout) -> AsyncIterator[Phrase]:
-        given = self._done
-        while True:
-            while given < len(self._phrases):
-                self._watch(limit)
-                yield self._phrases[given]
-                given += 1
-            if self._finished:
-                return
-            await self._grown.wait()
+    async def _attempt(self, number: int, lane: _Lane) -> None:
+        endpoint = lane.stage.endpoint
+        kind = lane.kind.value
+        context = self._desk.started(lane.where, endpoint, kind, DataClass.SPEECH_TEXT)
+        try:
+            await self._stream(number, lane, context)
+        except (EndpointError, EgressRefused) as error:
+            lane.fault, lane.ended = fault_of(error), True
+            self._desk.failed(lane.where, endpoint, error)
+            await self._facts.put(words.Failed(number, lane.fault))
+        else:
+            await self._facts.put(words.Closed(number))
 
-    def _watch(self, limit: asyncio.Timeout) -> None:
-        """Audio is due while a phrase is waiting for it; no deadline runs otherwise."""
-        waiting = self._done < len(self._phrases)
-        limit.reschedule(self._desk.now() + PHRASE_DEADLINE_S if waiting else None)
+    async def _stream(self, number: int, lane: _Lane, context: Context) -> None:
+        async with lane.stage.open(self._source(lane), context) as pieces:
+            async for piece in pieces:
+                await self._facts.put(self._audio(number, lane, piece))
 
-    async def _something_to_say(self) -> bool:
-        """Wait for a phrase that has no audio; False if none will come."""
-        while self._done == len(self._phrases):
+    def _audio(self, number: int, lane: _Lane, piece: Speech) -> words.Audio:
+        place = [phrase.index for phrase in self._phrases].index(piece.phrase)
+        pcm = lane.pcm.setdefault(place, bytearray())
+        quiet = silences(np.frombuffer(piece.pcm, np.int16), len(pcm) // 2)
+        pcm += piece.pcm
+        samples = len(piece.pcm) // 2
+        return words.Audio(number, place, samples, piece.words, quiet, last=piece.last)
+
+    async def _source(self, lane: _Lane) -> AsyncIterator[Phrase]:
+        """What the lane is asked for; the phrases after the first only once it is heard."""
+        first = self._phrases[lane.phrase]
+        yield Phrase(first.index, first.text[lane.start :])
+        await lane.leads.wait()
+        place = lane.phrase + 1
+        while await self._news(place):
+            yield self._phrases[place]
+            place += 1
+
+    async def _news(self, place: int) -> bool:
+        """Wait for phrase number *place* of the reply; False if it will not come."""
+        while place >= len(self._phrases):
             if self._finished:
                 return False
             await self._grown.wait()
         return True
 
-    def _skip_broken(self) -> None:
-        if self._broken:
-            self._skip()
+    # -- inside --------------------------------------------------------------------------------
 
-    def _skip(self) -> None:
-        phrase = self._phrases[self._done]
-        self._voice.drop(phrase.index)
-        self._done, self._broken = self._done + 1, False
+    def _stages(self) -> list[TtsStage]:
+        """The synthesisers in the order to ask them: behind the first the most alike."""
+        stages = {stage.endpoint.name: stage for stage in self._desk.order(TTS)}
+        alike = by_voice([stage.endpoint for stage in stages.values()], len(stages))
+        return [stages[endpoint.name] for endpoint in alike]
+
+    def _expect(self, text: str, endpoint: str) -> Phrase:
+        phrase = Phrase(self._voice.expect(text), text)
+        self._phrases.append(phrase)
         self._desk.journal.note(
-            "phrase.lost",
-            {"index": phrase.index, "text": phrase.text},
+            "phrase.spoken",
+            {"index": phrase.index, "text": text, "endpoint": endpoint},
             where=self._where,
             data_class=DataClass.SPEECH_TEXT,
         )
+        return phrase
+
+    def _queued_s(self) -> float:
+        now = self._desk.now()
+        return round(max(self._voice.silent_at(now) - now, 0.0), 4)
 
     def _wake(self) -> None:
         self._grown.set()
         self._grown = asyncio.Event()
+        if self._facts.empty():
+            self._facts.put_nowait(words.Tick())

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trunkline.calls.voice import Voice
+from trunkline.calls.voices import Voices
 from trunkline.contracts import Context, Journal, Stage
 from trunkline.core.attempt_words import AttemptPolicy, Plan
 from trunkline.core.health import Breaker, Measure
@@ -49,6 +50,10 @@ class Desk:
     """What routing remembers of this call."""
     filler: Callable[[Voice, str, int], str]
     """Says something beforehand recorded in the voice of an endpoint: see `calls.filler`."""
+    voices: Voices = field(default_factory=Voices)
+    """The worker's: what its synthesisers sound like."""
+    give_interims: set[str] = field(default_factory=set)
+    """The worker's: recognisers that were seen to give interim transcripts."""
 
     def now(self) -> Mono:
         """Monotonic seconds."""

@@ -70,18 +70,30 @@ class Voice:
         audio = self._audio.setdefault(phrase, bytearray())
         before = len(audio) // FRAME_SAMPLES
         audio += mulaw_encode(np.frombuffer(pcm, np.int16))
-        if complete and len(audio) % FRAME_SAMPLES:
-            audio += SILENCE * (FRAME_SAMPLES - len(audio) % FRAME_SAMPLES)
+        if complete:
+            audio += SILENCE * (-len(audio) % FRAME_SAMPLES)
         whole = (len(audio) // FRAME_SAMPLES - before) * FRAME_SAMPLES
         self._playout.queue(phrase, whole, words, complete=complete)
         self._stirred = True
         self.on_change()
 
-    def drop(self, phrase: int) -> None:
-        """No more audio of *phrase* will come."""
+    def drop(self, phrase: int, chars: int) -> None:
+        """No more audio of *phrase* will come than that of its first *chars* characters."""
         self._silent.discard(phrase)
-        self._playout.drop(phrase)
+        if self._playout.stale(phrase):
+            return
+        audio = self._audio.setdefault(phrase, bytearray())
+        padding = -len(audio) % FRAME_SAMPLES
+        if padding:
+            audio += SILENCE * padding
+            self._playout.queue(phrase, FRAME_SAMPLES, (), complete=False)
+        self._playout.drop(phrase, chars)
+        self._stirred = True
         self.on_change()
+
+    def silent_at(self, now: Mono) -> Mono:
+        """When the caller hears silence if no more audio is queued."""
+        return self._playout.silent_at(now)
 
     def tick(self, now: Mono) -> None:
         """Send what is due and hand over what was heard."""

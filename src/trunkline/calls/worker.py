@@ -11,13 +11,15 @@ from typing import Protocol
 
 from trunkline.calls.filler import Filler, Fillers
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.session import CallSession, Policies
+from trunkline.calls.policies import Policies
+from trunkline.calls.session import CallSession
 from trunkline.calls.steps import Desk, Routes
+from trunkline.calls.voices import Voices
 from trunkline.contracts import Carrier, Journal, Toolbox
 from trunkline.core.routing import Router
 from trunkline.errors import TrunklineError
 from trunkline.records.resume import BrokenCall
-from trunkline.types import CallId, Persona, Wall, uuid7
+from trunkline.types import TTS, CallId, Persona, Wall, uuid7
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,12 @@ class Worker:
     journal: Callable[[CallId], ClosableJournal]
     live: dict[CallId, ClosableJournal] = field(default_factory=dict)
     """The journals of the calls that are up, for what is decided outside of them (egress)."""
+    voices: Voices = field(default_factory=Voices)
+    give_interims: set[str] = field(default_factory=set)
+
+    async def prepare(self) -> None:
+        """Render what must be there when no synthesiser is; before the first call."""
+        await self.voices.prepare(self.agent.routes[TTS], self.agent.persona().apology)
 
     async def answer(
         self, carrier: Carrier, call: CallId | None = None, broken: BrokenCall | None = None
@@ -73,7 +81,9 @@ class Worker:
         served = {} if broken is None else dict(broken.served)
         state = self.router.call(zlib.crc32(call.encode()) / 2**32)
         filler = Filler(self.agent.fillers)
-        desk = Desk(journal, self.router, self.agent.routes, served, clock, state, filler)
+        known = self.voices, self.give_interims
+        routes = self.agent.routes
+        desk = Desk(journal, self.router, routes, served, clock, state, filler, *known)
         reason = "the call broke"
         try:
             persona, policies = self.agent.persona(), self.agent.policies

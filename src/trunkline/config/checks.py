@@ -14,7 +14,7 @@ from trunkline.config.tree import Loc, Source, Tree, dotted
 from trunkline.core.health import Expected
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
-from trunkline.types import StageName
+from trunkline.types import TTS, StageName
 
 _SECRET = re.compile(
     r"(?:.*_)?(?:api_?key|key|secret|password|passwd|token|authorization)", re.IGNORECASE
@@ -39,7 +39,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def check(tree: Tree, source: Source) -> list[ConfigError]:
     """All errors in *tree* that its shape does not show."""
-    parts = (_secrets, _endpoints, _agents, _server)
+    parts = (_secrets, _endpoints, _voices, _agents, _server)
     return [error for part in parts for error in part(tree, source)]
 
 
@@ -74,6 +74,24 @@ def _endpoints(tree: Tree, source: Source) -> Iterator[ConfigError]:
         if endpoint.get("key_env") is not None and isinstance(url, str) and _in_clear(url):
             what = f"{dotted(loc)}.base_url: the key would travel unencrypted"
             yield source.error((*loc, "base_url"), what, "Use https, or key_env: null")
+
+
+def _voices(tree: Tree, source: Source) -> Iterator[ConfigError]:
+    endpoints = _mapping(_mapping(tree).get("endpoints"))
+    speakers = [name for name, raw in endpoints.items() if _mapping(raw).get("stage") == TTS]
+    for name, raw in endpoints.items():
+        endpoint, loc = _mapping(raw), ("endpoints", name)
+        for key in ("voice", "twin_of"):
+            if endpoint.get(key) is not None and name not in speakers:
+                what = f"{dotted(loc)}.{key}: only a {TTS} endpoint has a voice"
+                yield source.error((*loc, key), what, "Delete it")
+        twin = endpoint.get("twin_of")
+        if not isinstance(twin, str) or name not in speakers:
+            continue
+        others = [other for other in speakers if other != name]
+        if twin not in others:
+            what = f"{dotted(loc)}.twin_of: there is no other {TTS} endpoint {twin!r}"
+            yield source.error((*loc, "twin_of"), what, did_you_mean(twin, others))
 
 
 def _server(tree: Tree, source: Source) -> Iterator[ConfigError]:

@@ -137,6 +137,8 @@ def endpoint(config: Config, name: str) -> Endpoint:
         zone=zone(config, found.zone),
         failure_domain=found.failure_domain,
         continuation=found.continuation,
+        voice=found.voice or "",
+        twin_of=found.twin_of or "",
     )
 
 

@@ -123,6 +123,13 @@ class EndpointConfig(Model):
         default="turn",
         description="token_exact, prefix or turn: how it goes on with a half-spoken answer",
     )
+    voice: Name | None = Field(
+        default=None,
+        description="tts: a name for its voice, the same on all endpoints that have this voice",
+    )
+    twin_of: Name | None = Field(
+        default=None, description="tts: the endpoint that its voice was chosen to resemble"
+    )
     key_env: EnvName | None = Field(
         default=None,
         description="the NAME of the environment variable that holds the key; null: no key",

@@ -18,8 +18,8 @@ from trunkline.agent.receptionist import persona
 from trunkline.agent.tools import open_tools
 from trunkline.calls.filler import Fillers
 from trunkline.calls.pacer import Pacer
+from trunkline.calls.policies import Policies
 from trunkline.calls.probes import Probes
-from trunkline.calls.session import Policies
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
 from trunkline.config.models import Config, attempt_policy, known_endpoints, turn_policy
@@ -159,6 +159,7 @@ async def working(
                 door = OwnDoor(Meter(server, worker))
                 server.admission.measured = door.has_room
                 beside.append(group.create_task(door.run()))
+            await worker.prepare()
             await server.start(listen=listen)
             await warn_of_the_unreachable(config)
             # A full collection of what start-up left takes 50 ms, two frames of every call.

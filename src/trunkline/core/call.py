@@ -11,7 +11,9 @@ Rules
  5. A tool's result that comes after an interruption still enters the history, in its place.
  6. Only the first answer to the consent question counts; what is unclear is not consent, and
     neither is a yes that began before the question, the greeting's last sentence, was heard.
- 7. A step that fails is answered by the apology; the second in a row ends the call with it.
+ 7. A step that fails is answered by the apology; the second in a row ends the call with it. So
+    does the second reply that no voice can finish, and the second utterance that no recogniser
+    hears; after the first of those the caller is asked to say it again.
  8. Any sound of the caller *holds* the reply: its voice is silent, its step goes on, nothing is
     decided of it and no tool is run. A sound without words *resumes* it, and so does a backchannel
     to something that was no question. Other words, or a sound that lasts, *stop* it (rule 1).
@@ -20,8 +22,7 @@ Rules
 10. A caller who stays silent is asked whether they are there, and hung up on with a goodbye.
 11. While the caller seems to have finished, one guess at the words may be answered: the reply is
     held, and thrown away unheard if the caller said anything else (the exception to rule 3).
-12. A reply that was stopped by what held no words (a long noise) is taken up where it was heard
-    last.
+12. A reply that was stopped by a long noise without words is taken up where it was heard last.
 13. A call that broke off goes on with the first sentence that was not heard to its end. The line
     that says so is not part of the conversation. Tools that have not answered run again, under the
     same keys.
@@ -32,12 +33,13 @@ from dataclasses import replace
 from typing import assert_never
 
 from trunkline.core import call_words as words
+from trunkline.core.asking import Asking
 from trunkline.core.backchannels import is_asking, words_of
-from trunkline.core.call_words import Act, CallPolicy, Consent, Fact, Think
+from trunkline.core.call_words import Act, CallPolicy, Fact, Think
 from trunkline.core.deeds import deed_key
 from trunkline.core.history import PENDING, add, add_caller, cut, enter
-from trunkline.core.phrases import heard_question
-from trunkline.core.reply import GOODBYE, SILENT, Hold, Reply
+from trunkline.core.keys import Keys
+from trunkline.core.reply import DEAF, GOODBYE, SILENT, Hold, Reply, guesses
 from trunkline.core.resumption import BrokenReply, Resumption
 from trunkline.types import CallId, Message, Mono, Persona
 
@@ -54,10 +56,9 @@ class Call:
         self._late: dict[tuple[int, str], int] = {}  # (turn, tool call) -> place in the history
         self._open_utterances = 0
         self._owes_reply = self._over = False
-        self._consent: Consent = "not_asked"
-        self._failures = self._reprompts = 0
-        self._keys = ""
-        self._keys_by: Mono | None = None  # when what is being keyed in is over
+        self._consent = Asking(persona.greeting, persona.asks_consent)
+        self._failures = self._deaf = self._mute = self._reprompts = 0  # each in a row
+        self._keys = Keys(policy.key_gap_s, policy.keys_max)
         self._began: Mono | None = None
         self._quiet_since = Mono(0.0)
 
@@ -84,8 +85,8 @@ class Call:
         if self._over or self._began is None:
             return None
         ends = self._began + self._policy.call_max_s
-        if self._keys_by is not None:
-            return Mono(min(ends, self._keys_by))
+        if self._keys.until is not None:
+            return Mono(min(ends, self._keys.until))
         if self._reply is not None or self._open_utterances:
             return Mono(ends)
         return Mono(min(ends, self._quiet_since + self._policy.patience_s(self._persona)))
@@ -101,21 +102,25 @@ class Call:
             case words.CallerOnset():
                 return self._onset(fact)
             case words.CallerLasts():
-                return [] if self._guesses else self._stop()
+                return [] if guesses(self._reply) else self._stop()
             case words.CallerWords(text):
                 return self._hears(text)
             case words.CallerMaySay(text):
                 return self._guess(text)
             case words.CallerSaid(text, answer, doubtful):
                 return self._said(text, answer, now, doubtful)
+            case words.CallerUnheard():
+                return self._unheard(now)
             case words.CallerPressed(key, heard):
                 return self._pressed(key, heard, now)
             case words.StepSettled():
                 return self._settled(fact)
             case words.ToolAnswered():
                 return self._answered(fact)
-            case words.AllHeard():
-                return self._all_heard(now)
+            case words.VoiceLost(turn):
+                return self._voice_lost(turn)
+            case words.AllHeard(heard):
+                return self._all_heard(heard, now)
             case words.Tick():
                 return self._tick(now)
             case _:
@@ -125,17 +130,11 @@ class Call:
 
     def _greet(self) -> list[Act]:
         greets = self._line(Reply(0), self._persona.greeting, "greeting")
-        return [greets, *self._asks_consent()]
-
-    def _asks_consent(self) -> list[Act]:
-        if self._consent != "not_asked" or not self._persona.asks_consent:
-            return []
-        self._consent = "asked"
-        return [words.ConsentIs("asked", self._persona.greeting)]
+        return [greets, *self._consent.ask()]
 
     def _onset(self, fact: words.CallerOnset) -> list[Act]:
         self._open_utterances += 1
-        if self._guesses:
+        if guesses(self._reply):
             return self._stop()
         reply = self._reply
         if reply is None or reply.hold:
@@ -171,13 +170,9 @@ class Call:
             add_caller(self._history, text)
         return [words.StopReply(reply.turn, hold.heard)]
 
-    @property
-    def _guesses(self) -> bool:
-        return self._reply is not None and bool(self._reply.guess)
-
     def _guess(self, text: str) -> list[Act]:
         """Think about *text* already, if it is all that the reply has to wait for."""
-        waits = self._open_utterances != 1 or self._keys_by is not None
+        waits = self._open_utterances != 1 or self._keys.until is not None
         if waits or self._reply is not None or not words_of(text):
             return []
         self._turn += 1
@@ -197,54 +192,59 @@ class Call:
             return [*acts, *self._settled(hold.settled)]
         return [*acts, *self._next_step(reply)]
 
-    def _said(self, text: str, answer: words.Answer, now: Mono, doubtful: bool) -> list[Act]:
-        self._open_utterances -= 1
-        self._quiet_since = now
+    def _said(self, text: str, answer: words.Answer, at: Mono, doubtful: bool = False) -> list[Act]:
+        self._open_utterances, self._quiet_since = self._open_utterances - 1, at
         acts = self._stop() if self._is_stopped_by(text, doubtful) else []
         reply = self._reply
         if reply is not None and reply.hold is not None:
             if reply.guess:
-                acts = self._consider_consent(text, answer)
+                acts = self._consent.consider(self._history, text, answer)
                 add_caller(self._history, text)
-                self._owes_reply, self._reprompts = False, 0
+                self._owes_reply, self._reprompts, self._deaf = False, 0, 0
                 return [*acts, *self._resume(reply, reply.hold)]
             reply.hold.said += filter(None, [text])
             return [] if self._open_utterances else self._resume(reply, reply.hold)
         if text:
-            acts += self._consider_consent(text, answer)
+            acts += self._consent.consider(self._history, text, answer)
             add_caller(self._history, text)
-            self._owes_reply, self._reprompts = True, 0
+            self._owes_reply, self._reprompts, self._deaf = True, 0, 0
         if self._open_utterances or not self._owes_reply:
             return acts
         self._owes_reply = False
         return [*acts, self._next_turn()]
 
+    def _unheard(self, now: Mono) -> list[Act]:
+        """Over a reply it may have been a cough, which resumes it; else the caller is told."""
+        acts = self._stop() if guesses(self._reply) else []
+        if self._reply is not None or self._open_utterances > 1:
+            return [*acts, *self._said("", "unclear", now)]
+        self._open_utterances, self._owes_reply, self._quiet_since = 0, False, now
+        self._turn, self._deaf = self._turn + 1, self._deaf + 1
+        again = self._persona.pardon if self._deaf < self._policy.failures_max else ""
+        reply = Reply(self._turn, closing="" if again else DEAF, prompting=True)
+        line: words.Line = "pardon" if again else "apology"
+        return [*acts, self._line(reply, again or self._persona.apology, line)]
+
+    def _voice_lost(self, turn: int) -> list[Act]:
+        """Only what was heard is history; the second time in a row the call ends with it."""
+        reply = self._reply
+        if reply is not None and reply.turn == turn:
+            reply.lost, self._mute = True, self._mute + 1
+            reply.closing = GOODBYE if self._mute >= self._policy.failures_max else reply.closing
+        return []
+
     def _pressed(self, key: str, heard: str, now: Mono) -> list[Act]:
         """While keys are pressed nobody thinks, as if the caller spoke."""
-        if self._keys_by is None:
+        if self._keys.until is None:
             self._open_utterances += 1
         if self._reply is not None and self._reply.hold is None:
             self._reply.hold = Hold(heard)
-        acts = self._stop()
-        self._keys += "" if key == "#" and self._keys else key
-        self._keys_by = Mono(now + self._policy.key_gap_s)
-        if key != "#" and len(self._keys) < self._policy.keys_max:
-            return acts
-        return [*acts, *self._keyed(now)]
+        return [*self._stop(), *(self._keyed(now) if self._keys.press(key, now) else ())]
 
     def _keyed(self, now: Mono) -> list[Act]:
-        text = f"[keys pressed: {' '.join(self._keys)}]"
-        self._keys, self._keys_by = "", None
         # This act is journaled with its text, so it gets none of the keys.
-        acts = self._consider_consent("[keys pressed]", "unclear")
-        return [*acts, *self._said(text, "unclear", now, doubtful=False)]
-
-    def _consider_consent(self, text: str, answer: words.Answer) -> list[Act]:
-        if self._consent != "asked":
-            return []
-        asked = self._history and heard_question(self._history[0].content, self._persona.greeting)
-        self._consent = "granted" if answer == "yes" and asked else "refused"
-        return [words.ConsentIs(self._consent, text)]
+        acts = self._consent.consider(self._history, "[keys pressed]", "unclear")
+        return [*acts, *self._said(self._keys.take(), "unclear", now)]
 
     def _next_turn(self) -> Think | words.SayLine:
         """Answer the caller, or go on where the interruption was."""
@@ -262,13 +262,13 @@ class Call:
     # -- a call that broke off -----------------------------------------------------------------
 
     def _go_on(self, broken: Resumption) -> list[Act]:
-        self._turn, self._consent = broken.turn, broken.consent
+        self._turn, self._consent.state = broken.turn, broken.consent
         self._history = list(broken.history)
         line = " ".join(self._persona.resume_line.split())
         reply = broken.reply
         if reply is not None and not reply.over:
             acts = self._go_on_with(reply, line)
-            return acts if broken.history else [*acts, *self._asks_consent()]
+            return acts if broken.history else [*acts, *self._consent.ask()]
         if reply is not None:
             for entry in reply.entries:
                 enter(self._history, entry)
@@ -340,11 +340,12 @@ class Call:
         too_many = reply.step >= self._policy.steps_max
         return [self._apologise(reply) if too_many else self._think(reply)]
 
-    def _all_heard(self, now: Mono) -> list[Act]:
+    def _all_heard(self, heard: str, now: Mono) -> list[Act]:
         reply = self._reply
         if reply is None or not self.awaits_playout:
             return []
-        for entry in reply.entries:
+        self._mute = self._mute if reply.lost else 0
+        for entry in cut(reply.entries, reply.all_heard(heard)) if reply.lost else reply.entries:
             enter(self._history, entry)
         self._reply, self._quiet_since = None, now
         return self._hang_up(reply.closing) if reply.closing else []
@@ -355,7 +356,7 @@ class Call:
             return []
         if now >= self._began + self._policy.call_max_s:
             return self._hang_up("the call reached its limit")
-        return self._keyed(now) if self._keys_by is not None else self._prompt_again()
+        return self._keyed(now) if self._keys.until is not None else self._prompt_again()
 
     def _prompt_again(self) -> list[Act]:
         """The caller is silent: ask, in the end say goodbye."""

@@ -7,7 +7,7 @@ from trunkline.types import Message, Persona, Sample, ToolCall, ToolResult
 
 Consent = Literal["not_asked", "asked", "granted", "refused"]
 Answer = Literal["yes", "no", "unclear"]
-Line = Literal["greeting", "apology", "reprompt", "farewell", "resume"]
+Line = Literal["greeting", "apology", "reprompt", "farewell", "pardon", "resume"]
 """What is said without a model; `resume`: that a call which broke off goes on."""
 
 
@@ -83,6 +83,11 @@ class CallerSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerUnheard:
+    """An utterance is over, and no recogniser could say what it held."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallerPressed:
     """The caller pressed *key* (0-9, *, #, A-D), having heard *heard* of the reply."""
 
@@ -110,8 +115,18 @@ class ToolAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceLost:
+    """No synthesiser can say the rest of *turn*; *instead*: what the caller hears, if anything."""
+
+    turn: int
+    instead: str
+
+
+@dataclass(frozen=True, slots=True)
 class AllHeard:
-    """Everything that was given to the synthesiser has been heard."""
+    """Everything that was given to the synthesiser has been heard: *heard*, as far as it could."""
+
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +141,11 @@ Fact = (
     | CallerWords
     | CallerMaySay
     | CallerSaid
+    | CallerUnheard
     | CallerPressed
     | StepSettled
     | ToolAnswered
+    | VoiceLost
     | AllHeard
     | Tick
 )

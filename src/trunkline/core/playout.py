@@ -73,7 +73,7 @@ class _Phrase:
     def rewind(self) -> None:
         """What was not heard is to be sent again, from the start of its first word."""
         if self.complete and self.heard_chars == len(self.text):
-            self.sent = self.samples  # nothing but a word that its synthesiser broke off
+            self.sent = self.samples
             return
         begins = (word.at for word in self.words if word.start >= self.heard_chars)
         at = min(next(begins, 0), self.sent) if self.heard_chars else 0
@@ -119,11 +119,13 @@ class Playout:
             entry.complete = True
             entry.cues.append((entry.samples, len(entry.text)))
 
-    def drop(self, phrase: int) -> None:
-        """The synthesiser failed: no more audio of *phrase* will come, nor a mark for its end."""
+    def drop(self, phrase: int, chars: int) -> None:
+        """The synthesisers failed: of *phrase* only the first *chars* characters will be heard."""
         entry = self._phrases[phrase]
-        entry.text = entry.text[: max((word.end for word in entry.words[:-1]), default=0)]
+        entry.text = entry.text[:chars].rstrip()
         entry.complete = True
+        if len(entry.text) > max((chars for _, chars in entry.cues), default=0):
+            entry.cues.append((entry.samples, len(entry.text)))
 
     def due(self, now: Mono) -> int:
         """How many frames of queued audio to send now, so that the carrier stays ahead: whole
@@ -220,6 +222,10 @@ class Playout:
         if expected_s and self._play_end <= now and not queued_s:
             expected_s = max(expected_s - self._policy.synthesis_s, 0.0)
         return Mono(max(self._play_end, now) + queued_s + expected_s)
+
+    def silent_at(self, now: Mono) -> Mono:
+        """When the caller hears silence if no more audio arrives from the synthesiser."""
+        return Mono(max(self._play_end, now) + self.unsent / SAMPLE_RATE)
 
     def stale(self, phrase: int) -> bool:
         """Whether *phrase* belongs to what was cleared or heard before."""

@@ -9,6 +9,7 @@ from trunkline.types import Message, ToolCall
 
 GOODBYE = "the agent said goodbye"
 SILENT = "the caller is silent"
+DEAF = "no recogniser hears the caller"
 """Why a call ends behind its last reply."""
 
 
@@ -31,7 +32,8 @@ class Reply:
 
     *closing*: why the call ends then; *prompting*: nobody asked for this reply; *guess*: what the
     caller has said if it is to be heard. *goes_on*: the step under way goes on after text that
-    stands in *entries* already; *preface*: words said first that are not part of it.
+    stands in *entries* already; *preface*: words said first that are not part of it; *lost*: no
+    voice could say all of it.
     """
 
     turn: int
@@ -46,6 +48,7 @@ class Reply:
     prompting: bool = False
     hold: Hold | None = None
     guess: str = ""
+    lost: bool = False
 
     def all_heard(self, heard: str) -> str:
         """All that was heard of it, *heard* being what was said of it since it began."""
@@ -63,3 +66,8 @@ class Reply:
             return False
         said = without_fragments(text, language)
         return bool(said) and not any(is_backchannel(it, language) for it in (text, said))
+
+
+def guesses(reply: Reply | None) -> bool:
+    """Whether *reply* is one that is held because the caller may not have finished."""
+    return reply is not None and bool(reply.guess)

@@ -85,6 +85,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         {"text": str},
         {"words": list, "endpoint": str},
     ),
+    "utterance.lost": Kind(
+        "no recogniser could tell what the caller said, who spoke for so long",
+        {"voiced_s": _NUMBER},
+    ),
     # The agent's reply. Three texts: generated (by the model), spoken (given to TTS), heard.
     "reply.started": Kind(
         "a reply was decided; line: which of the persona's it begins with",
@@ -118,8 +122,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "speculation.wasted": Kind("the caller said something else: the reply ends unheard"),
     "barge_in": Kind("the caller took the word from the agent", {}, {"at": int}),
     "reply.ended": Kind(
-        "the reply is over, said or interrupted",
+        "the reply is over, said or interrupted; `lost`: no voice could say all of it",
         {"generated": str, "spoken": str, "heard": str, "interrupted": bool},
+        {"lost": bool},
     ),
     "step.started": Kind("a model step began (envelope's step)"),
     "step.settled": Kind("a model step is over", {"reason": str}),
@@ -173,7 +178,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "failover": Kind(
         "the reply went on elsewhere; queued_s: audio that the caller still had to hear",
         {"from": str, "to": str, "fault": str},
-        {**_ATTEMPT, "kind": str, "committed_chars": int, "queued_s": _NUMBER},
+        {**_ATTEMPT, "kind": str, "committed_chars": int, "queued_s": _NUMBER, "phrase": int},
     ),
     "fault.injected": Kind("a drill: this endpoint was made to fail", {"endpoint": str}),
     # The world.

@@ -258,8 +258,8 @@ class _Clerk:
                 call = ToolCall(get_or(event, "id", str, ""), name, given)
                 reply.intend(get(event, "key", str), call)
             case "reply.ended":
-                interrupted = get(event, "interrupted", bool)
-                self._end(reply, get(event, "heard", str) if interrupted else None)
+                cut_short = get(event, "interrupted", bool) or get_or(event, "lost", bool, False)
+                self._end(reply, get(event, "heard", str) if cut_short else None)
             case _:
                 self._who_has_the_word(reply, event.type)
 

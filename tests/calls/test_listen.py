@@ -1,0 +1,145 @@
+"""Whole calls in virtual time whose recognisers fail: nothing that the caller said is lost."""
+
+from typing import Literal
+
+import pytest
+
+from tests.calls.scenes import APOLOGY, GREETING, HANGS_UP, HANGS_UP_LATE, Scene, loud, says
+from trunkline.calls.policies import Policies
+from trunkline.core.turns import TurnPolicy
+from trunkline.errors import EndpointError, Fault
+from trunkline.telephony.script import At, Speak, Step
+from trunkline.testing.sick_ear import Deafness, SickStt
+from trunkline.testing.simulated import Hears, SimStt, tokens
+
+PARDON = "Could you say it again?"
+SAID = "i would like to come on friday"
+LIVE = Literal["silent", "die", "close"]
+
+
+def scene(*ears: SimStt | SickStt, seconds: float = 1.8, again_at: float | None = None) -> Scene:
+    """A caller who says *SAID* to the recognisers of a route, and once more at *again_at*."""
+    steps = [says(seconds)]
+    if again_at is not None:
+        steps.append(Step(Speak(loud(seconds)), At(again_at)))
+    # No guesses: they ask the model before the end, and hide when the words were there.
+    policies = Policies(turns=TurnPolicy(speculate=False))
+    return Scene(
+        [*steps, HANGS_UP_LATE],
+        [],
+        lambda _: tokens("All right."),
+        ears=ears,
+        pardon=PARDON,
+        policies=policies,
+    )
+
+
+def asked_s(played: Scene) -> float:
+    """How long after the end of speech a model was asked."""
+    started = played.journal.of("attempt.started")
+    asked = [note.at for note in started if note.data["stage"] == "llm"]
+    return asked[-1] - played.journal.of("utterance.ended")[-1].at
+
+
+@pytest.mark.parametrize("kind", ["silent", "die", "close"])
+@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.0, 1.5, 9.0])
+async def test_a_recogniser_that_fails_is_replaced_and_the_utterance_replayed(
+    kind: LIVE, after_s: float
+) -> None:
+    """Whenever it fails: the model gets every word, at most a second later."""
+    sick = SickStt("ears", SAID, Deafness(kind, after_s))
+    spare = SickStt("spare ears", SAID)
+    healthy = await scene(SickStt("ears", SAID)).play()
+    played = await scene(sick, spare).play()
+
+    assert played.llms[0].prompts[-1].messages[-1].content == SAID
+    assert len(played.journal.of("transcript.final")) == 1
+    assert spare.heard[0][: len(sick.heard[0])] == sick.heard[0]
+    assert [note.data["to"] for note in played.journal.of("failover")] == ["spare ears"]
+    assert asked_s(played) - asked_s(healthy) <= 1.0
+    assert [ears.open_streams for ears in (sick, spare)] == [0, 0]
+
+
+async def test_silence_while_the_caller_speaks_is_known_before_they_have_finished() -> None:
+    """Of a recogniser that is known to give interims; its final comes from the spare one."""
+    sick = SickStt("ears", SAID, Deafness("silent", times=9))
+    played = await scene(sick, SickStt("spare ears", SAID), seconds=3.0).play()
+    assert played.journal.of("attempt.suspected")[0].data["fault"] == "silent"
+    first_known = played.journal.of("utterance.ended")[0].at
+    assert played.journal.of("attempt.suspected")[0].at > first_known  # nothing was known of it
+
+    learnt = SickStt("ears", SAID, Deafness("silent", after_s=1.0))
+    played = await scene(learnt, SickStt("spare ears", SAID), seconds=3.0).play()
+    assert played.journal.of("attempt.suspected")[0].data["fault"] == "stalled"
+    ended = played.journal.of("utterance.ended")[0].at
+    assert played.journal.of("attempt.suspected")[0].at < ended
+    assert played.llms[0].prompts[-1].messages[-1].content == SAID
+
+
+async def test_a_late_final_that_is_first_all_the_same_wins() -> None:
+    """The first recogniser is kept while the second works through the utterance."""
+    late = SickStt("ears", SAID, Deafness("late", late_s=0.8))
+    spare = SickStt("spare ears", SAID, Deafness("late", late_s=5.0))
+    played = await scene(late, spare).play()
+
+    finals = played.journal.of("transcript.final")
+    assert [note.data["endpoint"] for note in finals] == ["ears"]
+    assert played.llms[0].prompts[-1].messages[-1].content == SAID
+
+
+async def test_two_empty_finals_in_a_row_against_speech_get_a_second_opinion() -> None:
+    """The first one is believed; the audio of the second is still there."""
+    sick = SickStt("ears", SAID, Deafness("empty", times=9))
+    spare = SickStt("spare ears", SAID)
+    played = await scene(sick, spare, again_at=8.0).play()
+
+    assert [len(spare.heard), len(played.llms[0].prompts)] == [1, 1]
+    assert played.llms[0].prompts[-1].messages[-1].content == SAID
+    assert [note.data["fault"] for note in played.journal.of("failover")] == ["empty"]
+
+
+async def test_a_second_opinion_that_is_empty_too_is_noise() -> None:
+    """Nobody is asked to say it again."""
+    both = [SickStt(name, SAID, Deafness("empty", times=9)) for name in ("ears", "spare ears")]
+    played = await scene(*both, again_at=8.0).play()
+
+    assert played.texts_heard() == [GREETING]
+    assert not played.journal.of("utterance.lost", "failover")
+
+
+async def test_a_caller_whom_nobody_hears_is_told_so_at_once() -> None:
+    """The first time to say it again; the second time in a row the call ends with the apology."""
+    dead = [SickStt(name, SAID, Deafness("die", times=9)) for name in ("ears", "spare ears")]
+    played = await scene(*dead, again_at=12.0).play()
+
+    assert played.texts_heard() == [GREETING, PARDON, APOLOGY]
+    assert len(played.journal.of("utterance.lost")) == 2
+    told = played.journal.of("phrase.spoken")[2].at
+    assert told - played.journal.of("utterance.ended")[0].at < 0.1
+    assert played.line.call.ended == "agent_closed"
+
+
+async def test_who_was_heard_in_between_is_asked_again() -> None:
+    """The count is of failures in a row."""
+    reset = EndpointError("ears", Fault.CUT, "reset")
+    flaky = SimStt("ears", [reset, reset, "yes", reset, reset])
+    steps = [says(), says(), says(), HANGS_UP]
+    played = await Scene(
+        steps, [], lambda _: tokens("All right."), ears=[flaky], pardon=PARDON
+    ).play()
+
+    assert played.texts_heard() == [GREETING, PARDON, "All right.", PARDON]
+
+
+async def test_interims_of_the_spare_recogniser_stop_the_agent_too() -> None:
+    """A barge-in does not wait for the recogniser that is silent."""
+    words = Hears("stop that", [(0.7, "stop that"), (1.0, "stop that")])
+    steps = [says(), says(1.0, after_s=1.0), HANGS_UP]
+    long = "This is a long answer of many words. It goes on and on. And then it goes on again."
+    ears = [
+        SimStt("ears", ["yes", EndpointError("ears", Fault.REFUSED, "no")]),
+        SimStt("spare ears", [words]),
+    ]
+    played = await Scene(steps, [], lambda _: tokens(long), ears=ears, pardon=PARDON).play()
+
+    assert played.journal.of("barge_in")
