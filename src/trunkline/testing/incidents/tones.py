@@ -1,0 +1,120 @@
+"""A language of tones: every word is a pair of frequencies, so that a tape says which were heard.
+
+A simulated voice hums and a simulated recogniser is told what to hear; a test of either believes
+the shell that it tests. Here the words are in the audio, at both ends of the line: the voice that
+sings them, the recogniser that hears them and the judge of the tape share nothing but a
+`Vocabulary`, and a word that was cut off, lost or said twice shows on the tape itself.
+
+A word is one tone of a low and one of a high band, as in DTMF (ITU-T Q.23), with a short silence
+behind it, `AGENT_WORD` or `CALLER_WORD` samples long. The bands are narrow enough for G.711 and for
+one 60 ms window to tell all of them apart.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trunkline.core.playout import WORDS_PER_S
+from trunkline.errors import InputError
+from trunkline.types import SAMPLE_RATE, Phrase, Speech, SpokenWord
+
+AGENT_WORD = int(SAMPLE_RATE / WORDS_PER_S)
+CALLER_WORD = SAMPLE_RATE // 4
+WHOLE = 0.6
+"""A word of which less was heard was not heard."""
+_LOW = 500.0 + 40.0 * np.arange(24)
+_HIGH = 1700.0 + 60.0 * np.arange(24)
+WORDS_MAX = len(_LOW) * len(_HIGH)
+_SILENT = 160
+_WINDOW = 480
+_HOP = 80
+_AMPLITUDE = 3000
+_LOUD = 400
+_TIMES = np.arange(_WINDOW) / SAMPLE_RATE
+_TAPER = np.hanning(_WINDOW)
+_PROBES = np.exp(-2j * np.pi * np.outer(np.concatenate((_LOW, _HIGH)), _TIMES)) * _TAPER
+_CLEAR = 0.6
+"""Of a window's energy, what its strongest two tones must have to be a word."""
+
+Pcm = NDArray[np.int16]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of *text* as they are compared: lower case, without signs."""
+    return [word for it in text.lower().split() if (word := re.sub(r"[^\w'-]", "", it))]
+
+
+class Vocabulary:
+    """Which word is which pair of tones; `InputError` beyond `WORDS_MAX` words."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._words: list[str] = []
+
+    def tone(self, word: str, samples: int) -> Pcm:
+        """*word* as so many samples of audio, the silence behind it among them."""
+        number = self._number(word)
+        t = np.arange(samples) / SAMPLE_RATE
+        low, high = _LOW[number % len(_LOW)], _HIGH[number // len(_LOW)]
+        wave = _AMPLITUDE * (np.sin(2 * np.pi * low * t) + np.sin(2 * np.pi * high * t))
+        wave[-_SILENT:] = 0
+        return wave.astype(np.int16)
+
+    def sung(self, text: str, samples: int) -> Pcm:
+        """*text*, each word *samples* long."""
+        tones = [self.tone(word, samples) for word in words_of(text)]
+        return np.concatenate(tones) if tones else np.zeros(0, np.int16)
+
+    def speech(self, phrase: Phrase) -> Speech:
+        """*phrase* as a synthesiser gives it: its tones, and a mark where each word begins."""
+        marks, at = [], 0
+        for word in re.finditer(r"\S+", phrase.text):
+            if words_of(word[0]):
+                marks.append(SpokenWord(word.start(), word.end(), at))
+                at += AGENT_WORD
+        pcm = self.sung(phrase.text, AGENT_WORD)
+        return Speech(phrase.index, pcm.tobytes(), tuple(marks), last=True)
+
+    def heard(self, pcm: Pcm, samples: int) -> list[str]:
+        """The words in *pcm* that were heard, each *samples* long when whole, in order."""
+        return [self._words[number] for number in _runs(_windows(pcm), samples)]
+
+    def _number(self, word: str) -> int:
+        if word not in self._numbers:
+            if len(self._words) == WORDS_MAX:
+                raise InputError(f"more than {WORDS_MAX} different words: shorten the talk")
+            self._numbers[word] = len(self._words)
+            self._words.append(word)
+        return self._numbers[word]
+
+
+def _windows(pcm: Pcm) -> list[int | None]:
+    """The number of the word in each window of *pcm*, `_HOP` apart; None: no word."""
+    if len(pcm) < _WINDOW:
+        return []
+    views = np.lib.stride_tricks.sliding_window_view(pcm, _WINDOW)[::_HOP].astype(np.float64)
+    loud = np.sqrt((views**2).mean(axis=1)) > _LOUD
+    power = np.abs(views @ _PROBES.T) ** 2
+    low, high = power[:, : len(_LOW)], power[:, len(_LOW) :]
+    strongest = low.max(axis=1) + high.max(axis=1)
+    whole = ((views * _TAPER) ** 2).sum(axis=1) * (_TAPER**2).sum() + 1.0
+    # A pure pair has sum(taper)^2 / 4 of each tone's square: scaled to 1 by the taper's own sums.
+    share = strongest * 2 * (_TAPER**2).sum() ** 2 / (_TAPER.sum() ** 2) / whole
+    numbers = low.argmax(axis=1) + len(_LOW) * high.argmax(axis=1)
+    clear = loud & (share > _CLEAR)
+    return [int(n) if ok else None for n, ok in zip(numbers, clear, strict=True)]
+
+
+def _runs(windows: Sequence[int | None], samples: int) -> Iterable[int]:
+    """The words that last long enough: the silence behind each keeps one from the next."""
+    least = WHOLE * samples / _HOP
+    number, length = None, 0
+    for here in (*windows, None):
+        if here == number:
+            length += 1
+            continue
+        if number is not None and length >= least:
+            yield number
+        number, length = here, 1
