@@ -22,7 +22,7 @@ from trials.hostile import Attack, draw
 from trials.hostile_play import Fate, play
 from trunkline.errors import TrunklineError
 from trunkline.records.store import Store
-from trunkline.types import FRAME_SAMPLES
+from trunkline.telephony.server import MEDIA_PATH
 
 BYSTANDERS: Final = 20
 AT_ONCE: Final = 30
@@ -124,14 +124,14 @@ class Siege:
 
     def lags_ms(self) -> list[tuple[Span, NDArray[np.float64]]]:
         """By window, how long each bystander's frame took to the ear; inf: it never came."""
-        sent = json.loads((self.folder / "sent.json").read_text())
+        lines = json.loads((self.folder / "lines.json").read_text())
         seen = json.loads((self.folder / "arrivals.json").read_text())
         left, came = [], []
-        for stream, times in sent.items():
-            at, when = seen.get(stream, ([], []))
-            arrived = np.full(len(times), np.inf)
-            arrived[np.array(at, int) // FRAME_SAMPLES] = when
-            left.append(np.array(times))
+        for stream, line in lines.items():
+            numbers, when = seen.get(stream, ([], []))
+            arrived = np.full(len(line["sent"]), np.inf)
+            arrived[np.array(numbers, int)] = when
+            left.append(np.array(line["sent"]))
             came.append(arrived)
         sent_at, lag = np.concatenate(left), np.concatenate(came) - np.concatenate(left)
         return [
@@ -251,7 +251,9 @@ async def besieged(folder: Path, seed: int) -> AsyncIterator[Siege]:
         assert worker.stdin is not None
         async with asyncio.timeout(_READY_S):
             port = json.loads(await worker.stdout.readline())["ready"]["port"]
-        load = await _process("benchmarks.density_load", str(port), str(BYSTANDERS), str(folder))
+        load = await _process(
+            "benchmarks.density.load", str(port), MEDIA_PATH, str(BYSTANDERS), str(folder)
+        )
         siege = Siege(folder, port, seed, worker, load)
         await siege.say(load, b"begin\n")
         await asyncio.sleep(_DIALLED_S + _SAMPLE_S)
