@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from benchmarks.density import cores
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from benchmarks.density import cores
 from trials.hostile import Attack, draw
 from trials.hostile_play import Fate, play
 from trunkline.errors import TrunklineError
