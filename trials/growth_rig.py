@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
-from benchmarks.density_load import Line, frame
+from benchmarks.density.load import Line, frame
 from typing_extensions import override
 
-import trunkline.console
-from trunkline.media import wav
-from trunkline.media.g711 import mulaw_encode
+from trials.light.lines import clip
 from trunkline.records.store import Store
+from trunkline.telephony.server import MEDIA_PATH
 from trunkline.testing.chat import opening_hours
 from trunkline.testing.laws import law_named
 from trunkline.testing.openai_server import OpenAIServer
@@ -58,24 +57,13 @@ FAULTS: Final[Sequence[dict[str, object] | None]] = (
 )
 
 
-def voices() -> dict[str, list[bytes]]:
-    """The shipped clips as frames of mu-law."""
-    folder = Path(trunkline.console.__path__[0]) / "clips"
-    found = {}
-    for name in CLIPS:
-        mulaw = mulaw_encode(wav.read(folder / f"{name}.wav"))
-        cut = range(0, len(mulaw) - FRAME_SAMPLES + 1, FRAME_SAMPLES)
-        found[name] = [mulaw[i : i + FRAME_SAMPLES] for i in cut]
-    return found
-
-
 class Caller(Line):
     """A phone line that ends its call, its own way, after *life_s*."""
 
     def __init__(
         self, number: int, frames: list[bytes], life_s: float, ending: str, engines: str
     ) -> None:
-        super().__init__(number, frames)
+        super().__init__(number, MEDIA_PATH, frames)
         self._life_s, self._ending = life_s, ending
         self.parameters = {"engines": engines}
         self._muted = False
@@ -124,7 +112,9 @@ class Soak:
     worker: asyncio.subprocess.Process
     models: list[OpenAIServer]
     rng: random.Random
-    said: dict[str, list[bytes]] = field(default_factory=voices)
+    said: dict[str, list[bytes]] = field(
+        default_factory=lambda: {name: clip(name) for name in CLIPS}
+    )
     placed: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     verified: int = 0

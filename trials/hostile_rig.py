@@ -1,20 +1,25 @@
 """A worker with bystanders and enemies: what the enemies were told, what the bystanders noticed.
 
 Quiet and hostile windows take turns in one run, so that whatever else the machine does meets both.
+The worker has a core that neither its bystanders nor its enemies use: they must not slow it down by
+their own work.
 """
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from benchmarks.density import cores
 from numpy.typing import NDArray
 from typing_extensions import override
 
@@ -22,7 +27,7 @@ from trials.hostile import Attack, draw
 from trials.hostile_play import Fate, play
 from trunkline.errors import TrunklineError
 from trunkline.records.store import Store
-from trunkline.types import FRAME_SAMPLES
+from trunkline.telephony.server import MEDIA_PATH
 
 BYSTANDERS: Final = 20
 AT_ONCE: Final = 30
@@ -57,6 +62,8 @@ class Siege:
     load: asyncio.subprocess.Process
     fates: dict[int, Fate] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
+    settled: float = 0.0
+    """When the enemies had been gone for `SETTLE_S`, and the bystanders were still there."""
 
     async def attack(self, attacks: int, family: str = "", first: int = 0) -> None:
         """Play *attacks*, `AT_ONCE` at a time."""
@@ -100,6 +107,7 @@ class Siege:
 
     async def finish(self) -> None:
         """Have both processes write down what they saw."""
+        self.settled = time.monotonic()
         await self.say(self.worker, b"arrivals\n")
         for _ in range(200):
             if (self.folder / "arrivals.json").exists():
@@ -124,14 +132,14 @@ class Siege:
 
     def lags_ms(self) -> list[tuple[Span, NDArray[np.float64]]]:
         """By window, how long each bystander's frame took to the ear; inf: it never came."""
-        sent = json.loads((self.folder / "sent.json").read_text())
+        lines = json.loads((self.folder / "lines.json").read_text())
         seen = json.loads((self.folder / "arrivals.json").read_text())
         left, came = [], []
-        for stream, times in sent.items():
-            at, when = seen.get(stream, ([], []))
-            arrived = np.full(len(times), np.inf)
-            arrived[np.array(at, int) // FRAME_SAMPLES] = when
-            left.append(np.array(times))
+        for stream, line in lines.items():
+            numbers, when = seen.get(stream, ([], []))
+            arrived = np.full(len(line["sent"]), np.inf)
+            arrived[np.array(numbers, int)] = when
+            left.append(np.array(line["sent"]))
             came.append(arrived)
         sent_at, lag = np.concatenate(left), np.concatenate(came) - np.concatenate(left)
         return [
@@ -232,30 +240,48 @@ def ill_treated(fate: Fate) -> str:
     return ""
 
 
-async def _process(module: str, *arguments: str) -> asyncio.subprocess.Process:
+async def _process(core: int | None, module: str, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        preexec_fn=None if core is None else partial(os.sched_setaffinity, 0, [core]),
     )
+
+
+@contextmanager
+def _on(core: int | None) -> Iterator[None]:
+    """This thread, which is the enemies', stays on *core*."""
+    before = None if core is None else os.sched_getaffinity(0)
+    if core is not None:
+        os.sched_setaffinity(0, [core])
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.sched_setaffinity(0, before)
 
 
 @asynccontextmanager
 async def besieged(folder: Path, seed: int) -> AsyncIterator[Siege]:
     """A worker and its bystanders, in processes of their own; both end with the context."""
     folder.mkdir(parents=True, exist_ok=True)
-    worker = await _process("trials.light_worker", str(folder), "--timed")
+    on, off = cores.two()
+    worker = await _process(on, "trials.light_worker", str(folder), "--timed")
     load: asyncio.subprocess.Process | None = None
     try:
         assert worker.stdout is not None
         assert worker.stdin is not None
         async with asyncio.timeout(_READY_S):
             port = json.loads(await worker.stdout.readline())["ready"]["port"]
-        load = await _process("benchmarks.density_load", str(port), str(BYSTANDERS), str(folder))
+        load = await _process(
+            off, "benchmarks.density.load", str(port), MEDIA_PATH, str(BYSTANDERS), str(folder)
+        )
         siege = Siege(folder, port, seed, worker, load)
         await siege.say(load, b"begin\n")
         await asyncio.sleep(_DIALLED_S + _SAMPLE_S)
-        yield siege
+        with _on(off):
+            yield siege
         worker.stdin.close()
         async with asyncio.timeout(_READY_S):
             assert await worker.wait() == 0, "the worker did not survive"

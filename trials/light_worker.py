@@ -1,9 +1,9 @@
 """A worker to be kept busy or attacked for long: the real shell, models that cost next to nothing.
 
 All that a call passes is real but the recogniser and the synthesiser, which answer at once (those
-of `benchmarks.density_worker`). The language model is an OpenAI-compatible server at `--llm`, the
-first the primary, and the simulated one of the benchmark without any. Streams that carry the
-parameter `engines=embedded` get pocketsphinx and espeak-ng, each a process of its own.
+of `benchmarks.density`). The language model is an OpenAI-compatible server at `--llm`, the first
+the primary, and the simulated one of the benchmark without any. Streams that carry the parameter
+`engines=embedded` get pocketsphinx and espeak-ng, each a process of its own.
 
 It prints `{"ready": {"port": ...}}`, writes what it holds to `samples.jsonl` every second and its
 log to `worker.log`; on the line `arrivals` it writes when each frame reached the ear, by stream, to
@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Final
 
 import uvloop
-from benchmarks.density_worker import GREETING, Brain, Ears, Mouth, NoTools, Timed
+from benchmarks.density.subject import PROMPT, Ears
+from benchmarks.density.trunkline_worker import GREETING, Brain, Mouth, NoTools, Recogniser, Timed
 from typing_extensions import override
 
 from trunkline.calls.pacer import Pacer
@@ -49,13 +50,13 @@ from trunkline.telephony.leg import TwilioCarrier
 from trunkline.telephony.server import TelephonyServer
 from trunkline.telephony.settings import TelephonyConfig
 from trunkline.testing.simulated import endpoint
-from trunkline.types import LLM, STT, TTS, AudioFrame, CallId, Mono, Persona, Sample, Transcript
+from trunkline.types import LLM, STT, TTS, AudioFrame, Mono, Persona, Transcript
 
 LEAKS: Final = ("", "memory", "socket", "task")
 _LEAK_BYTES: Final = 100_000
 
 
-class LeakyEars(Ears):
+class LeakyRecogniser(Recogniser):
     """Each utterance leaves something behind."""
 
     def __init__(self, what: str) -> None:
@@ -77,23 +78,23 @@ class LeakyEars(Ears):
             yield heard
 
 
-class Arrivals(Timed):
-    """A call's journal that tells when it is closed, and notes arrivals only if it is to."""
-
-    timed = False
-    closed = 0
+class Deaf(Ears):
+    """Keeps no arrivals: a list of them would grow all the time."""
 
     @override
-    def audio(self, channel, at: Sample, mulaw: bytes) -> None:  # type: ignore[no-untyped-def]  # as inherited
-        if Arrivals.timed:
-            super().audio(channel, at, mulaw)
-        else:
-            self._inner.audio(channel, at, mulaw)
+    def heard(self, stream: str, number: int) -> None:
+        del stream, number
+
+
+class Counted(Timed):
+    """A call's journal that tells when it is closed."""
+
+    closed = 0
 
     @override
     async def close(self, reason: str) -> None:
         await super().close(reason)
-        Arrivals.closed += 1
+        Counted.closed += 1
 
 
 class Ticks:
@@ -140,7 +141,7 @@ def sample(server: TelephonyServer, wal: Path) -> dict[str, float]:
         "wal_files": sum(1 for _ in wal.rglob("*.tlw")),
         "calls": server.calls,
         "starved_s": int((_text(own / "schedstat") or "0 0").split()[1]) / 1e9,
-        "closed": Arrivals.closed,
+        "closed": Counted.closed,
     }
 
 
@@ -165,18 +166,17 @@ def _nothing(decision: EgressDecision) -> None:
     del decision
 
 
-async def _commands(folder: Path, journals: Sequence[Timed], ticks: Ticks | None) -> None:
+async def _commands(folder: Path, ears: Ears, ticks: Ticks | None) -> None:
     """Obey the parent until it closes our standard input."""
     loop, lines = asyncio.get_running_loop(), asyncio.Queue[bytes](maxsize=16)
     loop.add_reader(0, lambda: lines.put_nowait(os.read(0, 64)))
     while line := await lines.get():
         if line.strip() == b"arrivals":
-            seen = {j.stream: [list(j.at), list(j.when)] for j in journals if j.at}
             if ticks is not None:
                 told = json.dumps([list(ticks.when), list(ticks.cpu_s)])
                 (folder / "ticks.json").write_text(told)
             part = folder / "arrivals.part"
-            part.write_text(json.dumps(seen))
+            ears.save(part)
             part.rename(folder / "arrivals.json")
     loop.remove_reader(0)
 
@@ -203,28 +203,26 @@ def _models(urls: Sequence[str], stack: AsyncExitStack) -> list[AnyStage]:
 async def main(options: argparse.Namespace) -> None:
     """Serve until the parent closes our standard input."""
     folder: Path = options.folder
-    persona = Persona("Desk", "en", "Be brief.", GREETING, "I am sorry.")
-    Arrivals.timed = options.timed
-    journals: list[Timed] = []
+    persona = Persona("Desk", "en", PROMPT, GREETING, "I am sorry.")
+    arrivals = Ears() if options.timed else Deaf()
 
     async with AsyncExitStack() as stack:
         records = await stack.enter_async_context(WorkerRecords(folder / "records", "w0"))
         models = _models(options.llm, stack)
-        ears, voice = PocketsphinxStt(endpoint("ps", STT), {}), EspeakTts(endpoint("es", TTS), {})
-        for stage in (ears, voice):
+        words, voice = PocketsphinxStt(endpoint("ps", STT), {}), EspeakTts(endpoint("es", TTS), {})
+        for stage in (words, voice):
             stack.push_async_callback(stage.close)
-        light: Routes = {STT: [LeakyEars(options.leak)], LLM: models, TTS: [Mouth()]}
-        heavy: Routes = {STT: [ears], LLM: models, TTS: [voice]}
-
-        def journal(call: CallId) -> Timed:
-            opened = Arrivals(records, call)
-            if Arrivals.timed:
-                journals.append(opened)
-            return opened
+        light: Routes = {STT: [LeakyRecogniser(options.leak)], LLM: models, TTS: [Mouth()]}
+        heavy: Routes = {STT: [words], LLM: models, TTS: [voice]}
 
         pacer, router = Pacer(VadPool()), Router(RoutingPolicy())
         workers = [
-            Worker(Agent(lambda: persona, NoTools(), routes, Policies()), pacer, router, journal)
+            Worker(
+                Agent(lambda: persona, NoTools(), routes, Policies()),
+                pacer,
+                router,
+                lambda call: Counted(records, call, arrivals),
+            )
             for routes in (light, heavy)
         ]
 
@@ -242,7 +240,7 @@ async def main(options: argparse.Namespace) -> None:
                 json.dumps({"ready": {"port": server.port, "pid": os.getpid()}}) + "\n"
             )
             sys.stdout.flush()
-            await _commands(folder, journals, Ticks(pacer) if options.timed else None)
+            await _commands(folder, arrivals, Ticks(pacer) if options.timed else None)
             await server.close(0.0)
             for task in (pacing, sampling):
                 task.cancel()

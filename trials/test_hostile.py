@@ -27,7 +27,8 @@ SEED: Final = int(os.environ.get("TRUNKLINE_FUZZ_SEED", str(int(time.time() // 8
 MORE_MS_MAX: Final = 5.0
 """A quarter of a frame: what bystanders may notice at the 99th percentile, beyond the noise."""
 STARVED_MAX: Final = 0.05
-"""Beyond it a lag is the machine's: then only what the loop itself took between ticks is judged."""
+"""Beyond it lags are the machine's. What the loop itself took between ticks is judged all the same;
+the trial then ends as skipped, with what it measured: it has not shown all that it is to show."""
 GROWN_KB_MAX: Final = 20_000
 """Arenas that the first thousand calls make the allocator keep; the soak tells a leak from that."""
 
@@ -54,20 +55,22 @@ def check(run: Siege, drops: int) -> None:
     assert "Traceback" not in run.log(), f"seed {run.seed}: see {run.folder / 'worker.log'}"
     assert all(np.isfinite(some).all() for _, some in lags), "a bystander lost a frame"
     assert busy.differs[1] < MORE_MS_MAX, str(busy)
-    assert starved > STARVED_MAX or lag.differs[0] < MORE_MS_MAX, str(lag)
     check_left_behind(run)
     assert unread(run) == []
     sealed = len(Store(run.folder / "records").list_calls())
     assert sealed >= BYSTANDERS + drops / 4, "dropped calls have journals too"
     assert list((run.folder / "records" / "wal").rglob("*.tlw")) == [], "calls were left unsealed"
+    if starved > STARVED_MAX:
+        pytest.skip(f"all else holds, but others had the core for {starved:.0%} of the time: {lag}")
+    assert lag.differs[1] < MORE_MS_MAX, str(lag)
 
 
 def check_left_behind(run: Siege) -> None:
     """Once the enemies are gone the worker holds what it held before they came."""
     began = run.spans[0].begin
     before = [sample for sample in run.samples() if sample["mono"] < began + 1][-1]
-    after = [sample for sample in run.samples() if sample["calls"] == BYSTANDERS][-1]
-    assert after["mono"] > run.spans[-1].end, "the bystanders' calls are still up"
+    after = [sample for sample in run.samples() if sample["mono"] < run.settled][-1]
+    assert after["calls"] == BYSTANDERS, "only the bystanders' calls are up"
     print({name: (before[name], after[name]) for name in before if name != "mono"})
     # A bystander's turn takes a few tasks, and the sampler may look in the middle of one.
     assert abs(after["tasks"] - before["tasks"]) <= 6 * BYSTANDERS

@@ -55,9 +55,10 @@ def judge_resumed(call: Taped, struck: float) -> tuple[float, bool]:
     assert [run.sentence for run in behind if not run.whole] == []
     again = behind[0].sentence
     assert [run.sentence for run in behind] == [*range(again, coded.ITEMS + 1)], call.notes
-    twice = cut.whole and again == cut.sentence
+    last = [run for run in before if run.whole][-1:]
+    twice = bool(last) and again == last[0].sentence
     if twice:
-        ended = seconds(cut.until) + call.began
+        ended = seconds(last[0].until) + call.began
         assert struck - ended <= LATE_MARK_S, f"heard {struck - ended:.2f} s before, said again"
     else:
         assert again == cut.sentence + cut.whole, (call.call, cut, again)

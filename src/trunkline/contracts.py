@@ -269,8 +269,8 @@ class Carrier(Protocol):
         """Drop all audio that the carrier has not played; it returns the pending marks at once."""
         ...
 
-    async def hangup(self, reason: str, /) -> None:
-        """Send what is in the outbox and end the leg; idempotent."""
+    async def hangup(self, reason: str, /, *, failed: bool = False) -> None:
+        """Send what is in the outbox and end the leg; idempotent. *failed*: by a fault of ours."""
         ...
 
 

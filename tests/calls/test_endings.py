@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from typing_extensions import override
 
-from tests.calls.scenes import Scene, says
+from tests.calls.scenes import HANGS_UP, Scene, says
 from trunkline.calls.ear import Utterance
 from trunkline.calls.listen import Listener as Ears
 from trunkline.calls.pacer import Listener
@@ -20,6 +21,7 @@ from trunkline.errors import EndpointError, Fault
 from trunkline.telephony.script import BargeIn, HangUp, Step
 from trunkline.testing.simulated import (
     FOREVER,
+    Beat,
     MemoryJournal,
     SimStt,
     SimTts,
@@ -31,8 +33,10 @@ from trunkline.types import (
     STT,
     AudioFrame,
     CallId,
+    Delta,
     Finish,
     Phrase,
+    Prompt,
     Sample,
     Speech,
     Transcript,
@@ -153,3 +157,24 @@ async def test_an_utterance_outlives_all_its_recognisers() -> None:
         utterance.close()
     assert heard.result() is None
     assert utterance.closed
+
+
+async def test_a_call_that_breaks_is_hung_up_as_our_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A bug ends its own call, with its trace in the log, and the carrier is told whose fault."""
+
+    def model(prompt: Prompt) -> list[Beat[Delta]]:
+        raise ZeroDivisionError("a bug")
+
+    steps = [says(), says(label="again"), HANGS_UP]
+    scene = await Scene(steps, ["yes", "when are you open"], model).play()
+    assert scene.line.failed
+    assert scene.line.call.ended == "agent_closed"
+    assert "ZeroDivisionError: a bug" in caplog.text
+
+
+async def test_a_call_that_ends_well_is_no_failure() -> None:
+    """Whoever hangs up."""
+    scene = await Scene([says(), HANGS_UP], ["yes"], lambda _: tokens("Fine.")).play()
+    assert not scene.line.failed

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.errors import EndpointError, Fault
-from trunkline.net.sse import SseParser
+from trunkline.net.sse import MAX_IDLE_BYTES, MAX_STREAM_BYTES, SseParser
 
 
 def events(*chunks: bytes, max_event_bytes: int = 1 << 20) -> list[bytes]:
@@ -128,6 +128,27 @@ def test_events_before_an_endless_one_are_given() -> None:
     assert given_before == [b"a", b"b"]
 
 
-def test_comments_for_ever_fill_nothing() -> None:
-    """Comments count against no bound, with or without blank lines between them."""
+def test_comments_for_an_hour_fill_nothing() -> None:
+    """Keep-alives count against no event's bound, with or without blank lines between them."""
     assert events(*[b": ping\n"] * 1000, b"data: x\n\n", max_event_bytes=16) == [b"x"]
+
+
+@pytest.mark.parametrize("idle", [b": keep-alive\n\n", b"\n", b"event: ping\n", b"\r\n\r\n"])
+def test_what_is_no_event_is_bounded(idle: bytes) -> None:
+    """Up to `MAX_IDLE_BYTES` between two events are read past; beyond, the peer has gone wrong."""
+    within = idle * ((MAX_IDLE_BYTES - 1) // len(idle) // 2)
+    assert events(within, b"data: x\n\n", within, b"data: y\n\n") == [b"x", b"y"]
+    with pytest.raises(EndpointError, match=f"{MAX_IDLE_BYTES} bytes came without") as caught:
+        events(b"data: x\n\n", idle * (3 * MAX_IDLE_BYTES // len(idle)))
+    assert caught.value.fault is Fault.MALFORMED
+
+
+def test_an_answer_is_bounded() -> None:
+    """`MAX_STREAM_BYTES` of good events are an answer; one byte more is none."""
+    event = b"data: " + b"x" * 1_016 + b"\n\n"
+    assert len(event) == 1 << 10
+    full = [event] * (MAX_STREAM_BYTES >> 10)
+    assert len(events(*full)) == len(full)
+    with pytest.raises(EndpointError, match=f"longer than {MAX_STREAM_BYTES} bytes") as caught:
+        events(*full, b"d")
+    assert caught.value.fault is Fault.MALFORMED

@@ -10,7 +10,7 @@ from tests.records.scene import fail_sync, open_log
 from trunkline.errors import RecordError
 from trunkline.records import framing
 from trunkline.records.disk import segments
-from trunkline.records.log import WorkerLog, read_places
+from trunkline.records.log import LATE_S, WorkerLog, read_places
 
 
 def on_disk(directory: Path) -> list[bytes]:
@@ -129,6 +129,39 @@ async def test_a_disk_that_hangs_fails_the_log(tmp_path: Path) -> None:
             await log.commit()
         assert asyncio.get_running_loop().time() == pytest.approx(began + 5.0)
         assert not log.healthy
+
+
+@pytest.mark.parametrize(("late_s", "blamed"), [(LATE_S - 0.1, True), (LATE_S + 0.1, False)])
+async def test_who_stood_still_does_not_blame_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late_s: float, blamed: bool
+) -> None:
+    """Who looks far too late gives the disk its time again; who looks a little late does not."""
+    async with open_log(tmp_path, latency_s=7.0, stall_s=5.0) as log:
+        loop = asyncio.get_running_loop()
+        clock, due = loop.time, loop.time() + 5.0
+        now = {True: late_s, False: 0.0}
+        monkeypatch.setattr(loop, "time", lambda: clock() + now[abs(clock() - due) < 0.01])
+        log.append(b"intent")
+        if blamed:
+            with pytest.raises(RecordError, match="the disk hangs"):
+                await log.commit()
+        else:
+            await log.commit()
+        assert log.healthy is not blamed
+
+
+async def test_who_stood_still_does_not_wait_for_a_dead_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second look judges: a pause of our own does not make a commit wait for ever."""
+    async with open_log(tmp_path, latency_s=60.0, stall_s=5.0) as log:
+        loop = asyncio.get_running_loop()
+        clock, due = loop.time, loop.time() + 5.0
+        monkeypatch.setattr(loop, "time", lambda: clock() + 2.0 * (abs(clock() - due) < 0.01))
+        log.append(b"intent")
+        with pytest.raises(RecordError, match="the disk hangs"):
+            await log.commit()
+        assert clock() == pytest.approx(due + 2.0 + 5.0)
 
 
 async def test_a_cancelled_commit_leaves_the_others_waiting(tmp_path: Path) -> None:

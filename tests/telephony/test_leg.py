@@ -243,6 +243,18 @@ def test_hanging_up_twice_is_hanging_up_once() -> None:
     assert names(socket) == ["media"]
 
 
+def test_a_failure_of_ours_is_told_as_one() -> None:
+    """Code 1011 (RFC 6455 section 7.4.1): the carrier's log says whose fault it was."""
+
+    async def body(socket: FakeSocket, side: CarrierSide, carrier: TwilioCarrier) -> None:
+        carrier.play(FRAME)
+        await carrier.hangup("the call broke", failed=True)
+
+    socket = on_a_leg(body)
+    assert socket.closed == (1011, "the call broke")
+    assert names(socket) == ["media"]
+
+
 def test_a_stuck_peer_does_not_hold_up_a_hang_up() -> None:
     """Two seconds for the outbox, then the socket is closed anyway."""
 

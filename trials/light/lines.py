@@ -24,6 +24,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 import numpy as np
 import uvloop
+from benchmarks.density.load import frame
 from typing_extensions import override
 
 import trunkline.console
@@ -185,7 +186,7 @@ class Line(asyncio.Protocol):
 
     def _write(self, *messages: bytes) -> None:
         if self._transport is not None:
-            self._transport.write(b"".join(map(_frame, messages)))
+            self._transport.write(b"".join(map(frame, messages)))
 
     def _take(self, message: bytes) -> None:
         if self._wire is None:
@@ -272,13 +273,6 @@ class Line(asyncio.Protocol):
             "notes": self.notes,
             "ended": self.ended,
         }
-
-
-def _frame(message: bytes) -> bytes:
-    """A client's text frame (RFC 6455 section 5.2), masked with a key of zeros."""
-    size = len(message)
-    head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
-    return head + b"\0\0\0\0" + message
 
 
 async def main(url: str, calls: int, spread_s: float, out: Path, *, patient: bool) -> None:

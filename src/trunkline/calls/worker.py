@@ -74,7 +74,7 @@ class Worker:
             journal = self.journal(call)
         except TrunklineError as error:
             log.error("call %s refused: %s", call, error)  # noqa: TRY400  # an operator's, no trace
-            await carrier.hangup("no record can be kept")
+            await carrier.hangup("no record can be kept", failed=True)
             return
         self.live[call] = journal
         clock = asyncio.get_running_loop().time
@@ -93,7 +93,7 @@ class Worker:
             reason = await session.run()
         except Exception:  # the one place where a call ends: its bug must not end the others
             log.exception("call %s broke", call)
-            await carrier.hangup(reason)
+            await carrier.hangup(reason, failed=True)
         finally:
             del self.live[call]
             await journal.close(reason)

@@ -89,8 +89,8 @@ class TwilioCarrier:
         self._outbox.drop_audio()
         self._put(twilio.clear(self._decoder.stream))
 
-    async def hangup(self, reason: str, /, *, code: int = 1000) -> None:
-        """Send what is in the outbox, within `FLUSH_S`, and close with *code*; idempotent.
+    async def hangup(self, reason: str, /, *, failed: bool = False) -> None:
+        """Send what is in the outbox, within `FLUSH_S`, and close, 1011 if we *failed*; idempotent.
 
         The carrier drops what it has not played by then: to be heard out, await a mark first.
         """
@@ -99,7 +99,7 @@ class TwilioCarrier:
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_S):
                 await self._delivered.wait()
-        await self._socket.close(code, self._reason or reason)
+        await self._socket.close(1011 if failed else 1000, self._reason or reason)
 
     async def watch(self) -> None:
         """Lose a leg that brings no audio for `idle_s` while its events are awaited.
@@ -207,7 +207,7 @@ async def open_leg(
         try:
             yield carrier
         except BaseException:
-            await carrier.hangup("the agent failed", code=1011)
+            await carrier.hangup("the agent failed", failed=True)
             raise
         finally:
             watching.cancel()

@@ -304,6 +304,8 @@ class SimLine:
         self._script, self._max_s = script, max_s
         self._pending: deque[CarrierEvent] = deque()
         self.call = VirtualCall(script, Mono(0.0))
+        self.failed = False
+        """Whether it was hung up for a fault of the agent's."""
 
     async def events(self) -> AsyncIterator[CarrierEvent]:
         """The leg, from its start to its end."""
@@ -329,8 +331,9 @@ class SimLine:
         """Empty the carrier's buffer."""
         self._take(self.call.feed(AgentClear(), self.call.mono0))
 
-    async def hangup(self, reason: str) -> None:
+    async def hangup(self, reason: str, *, failed: bool = False) -> None:
         """End the leg."""
+        self.failed = self.failed or failed
         self._take(self.call.end("agent_closed", reason))
 
     def _take(self, acts: Sequence[Act]) -> None:

@@ -174,7 +174,7 @@ class Child:
             self._endpoint,
             process.fault,
             f"its process ended ({process.broken}, status {code}): "
-            + (" / ".join(tail[-3:]) or "it said nothing"),
+            + (" / ".join(tail[-3:])[-_WORDS_BYTES_MAX:] or "it said nothing"),
         )
 
     async def _out_of_turn(self, frame: Frame) -> EndpointError:
