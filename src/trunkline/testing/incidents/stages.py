@@ -75,6 +75,11 @@ class Moment:
         """The call begins."""
         self._began = asyncio.get_running_loop().time()
 
+    @property
+    def begun(self) -> bool:
+        """Whether the call has begun."""
+        return self._began < math.inf
+
     def strike(
         self, endpoint: str, faults: Sequence[FaultScript], text: str, turn: int | None = None
     ) -> FaultScript | None:
@@ -236,7 +241,10 @@ class _Messages:
 
 
 class ToneVoice:
-    """A synthesiser that sings its phrases; each phrase is a request."""
+    """A synthesiser that sings its phrases; each phrase is a request.
+
+    *first_s*: seconds to its first audio; *pace*: seconds of audio in one second.
+    """
 
     def __init__(
         self,
@@ -244,9 +252,13 @@ class ToneVoice:
         vocabulary: Vocabulary,
         moment: Moment,
         faults: Sequence[FaultScript] = (),
+        *,
+        first_s: float = FIRST_AUDIO_S,
+        pace: float = PACE,
     ) -> None:
         self.endpoint, self.open_streams = endpoint, 0
         self._vocabulary, self._moment, self._faults = vocabulary, moment, faults
+        self._first_s, self._pace = first_s, pace
 
     @asynccontextmanager
     async def open(
@@ -266,14 +278,14 @@ class ToneVoice:
             messages = _Messages(name, self._moment.strike(name, self._faults, phrase.text))
             await messages.admit()
             whole = self._vocabulary.speech(phrase)
-            await asyncio.sleep(FIRST_AUDIO_S)
+            await asyncio.sleep(self._first_s)
             samples, size = len(whole.pcm) // 2, round(PIECE_S * SAMPLE_RATE)
             for start in range(0, samples, size):
                 stop = min(start + size, samples)
                 if await messages.next():
                     marks = tuple(word for word in whole.words if start <= word.at < stop)
                     yield Speech(phrase.index, whole.pcm[2 * start : 2 * stop], marks)
-                await asyncio.sleep(PIECE_S / PACE)
+                await asyncio.sleep(PIECE_S / self._pace)
             await messages.finish()
             yield Speech(phrase.index, b"", last=True)
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from trunkline.calls.filler import Fillers
 from trunkline.calls.pacer import Pacer
@@ -21,7 +21,9 @@ from trunkline.core.health import Expected
 from trunkline.core.hearing import HearingPolicy
 from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.core.synthesis_words import SynthesisPolicy
+from trunkline.errors import RecordError
 from trunkline.media.g711 import mulaw_encode
+from trunkline.records.log import STALL_S
 from trunkline.telephony.line import CallEvent
 from trunkline.telephony.script import AfterAgent, CallScript, HangUp, Speak, Step
 from trunkline.testing.incidents import talk
@@ -45,7 +47,9 @@ QUIET_S = 2.5
 """The caller's patience with a pause inside an answer, before they take the word."""
 CALL_S_MAX = 240.0
 _NEVER_S = 3_600.0
-_EXPECTED = Expected(ttft_p50_s=0.4, ttft_p95_s=0.7, slow_share=0.02, sentence_s=0.25, gap_p999_s=0.35)
+_EXPECTED = Expected(
+    ttft_p50_s=0.4, ttft_p95_s=0.7, slow_share=0.02, sentence_s=0.25, gap_p999_s=0.35
+)
 CRIPPLED = Policies(
     attempts=AttemptPolicy(
         hedge_after_s=_NEVER_S,
@@ -106,18 +110,32 @@ class RememberingTools:
 
 
 class FailingJournal(MemoryJournal):
-    """Keeps notes in memory; while *outage* lasts, nothing becomes durable."""
+    """Keeps notes in memory. While *outage* lasts nothing becomes durable: as `records.log` does,
+    it gives up after `STALL_S` and is then broken for good."""
 
     def __init__(self, outage: Outage | None) -> None:
         super().__init__()
-        self._outage = outage
+        self._outage, self._broken = outage, False
         self._began = asyncio.get_running_loop().time()
 
     async def commit(self) -> None:
+        """Raise `RecordError` in an outage, or after one that was noticed."""
+        left_s = self._left_s()
+        if left_s > 0 and not self._broken:
+            await asyncio.sleep(min(left_s, STALL_S))
+            self._broken = left_s > STALL_S
+        if self._broken:
+            raise RecordError("nothing can be made durable: the disk does not answer")
+
+    async def recovered(self) -> None:
         """Wait until the outage is over."""
+        await asyncio.sleep(self._left_s())
+
+    def _left_s(self) -> float:
         now = asyncio.get_running_loop().time() - self._began
-        if self._outage is not None and self._outage.from_s <= now < self._outage.to_s:
-            await asyncio.sleep(self._outage.to_s - now)
+        if self._outage is None or not self._outage.from_s <= now < self._outage.to_s:
+            return 0.0
+        return self._outage.to_s - now
 
 
 class _AuthorisedModel:
@@ -129,9 +147,16 @@ class _AuthorisedModel:
     @asynccontextmanager
     async def open(self, source: Any, context: Context) -> AsyncIterator[AsyncIterator[Any]]:
         """Wait for the records, then ask."""
-        await self._journal.commit()
+        await self._journal.recovered()
         async with self._stage.open(source, context) as outputs:
             yield outputs
+
+
+class Asked(Protocol):
+    """A model that remembers what it was asked."""
+
+    endpoint: Endpoint
+    prompts: list[Prompt]
 
 
 @dataclass
@@ -141,7 +166,7 @@ class Set:
     routes: Routes
     moment: Moment
     vocabulary: Vocabulary
-    models: Sequence[WireModel] = ()
+    models: Sequence[Asked] = ()
 
     @property
     def leaks(self) -> int:
@@ -261,6 +286,7 @@ async def _agent(
 
 
 def _worker(agent: Agent, journal: FailingJournal) -> Worker:
-    known = {it.endpoint.name: Known(it.endpoint.failure_domain, _EXPECTED) for it in agent.routes[LLM]}
+    ends = [it.endpoint for it in agent.routes[LLM]]
+    known = {end.name: Known(end.failure_domain, _EXPECTED) for end in ends}
     router = Router(RoutingPolicy(), known)
     return Worker(agent, Pacer(SimVad()), router, lambda _: journal)
