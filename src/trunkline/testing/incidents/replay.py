@@ -1,9 +1,10 @@
 """Replaying incidents: each call twice, once with its faults and once without, then judged."""
 
+import functools
 from collections.abc import Sequence
 
 from trunkline.testing import virtual
-from trunkline.testing.incidents.files import Call, Incident
+from trunkline.testing.incidents.files import Call, Incident, Must
 from trunkline.testing.incidents.judge import Verdict, judge
 from trunkline.testing.incidents.staging import Played, play, virtual_set
 
@@ -15,7 +16,7 @@ def replay(incident: Incident, seed: int = 1, *, crippled: bool = False) -> list
     """
     verdicts = []
     for call in incident.calls:
-        clean = _played(call, seed, faulty=False)
+        clean = _unstruck(_without_faults(call).model_dump_json(), seed)
         struck = _played(call, seed, faulty=True, crippled=crippled)
         verdicts.append(judge(incident.name, call, seed, clean, struck))
     return verdicts
@@ -24,6 +25,19 @@ def replay(incident: Incident, seed: int = 1, *, crippled: bool = False) -> list
 def replay_all(incidents: Sequence[Incident], seed: int = 1) -> list[Verdict]:
     """The calls of all *incidents* that were read."""
     return [verdict for it in incidents for verdict in replay(it, seed)]
+
+
+def _without_faults(call: Call) -> Call:
+    """What the unfaulted run of *call* depends on: most calls share one."""
+    must = Must(dead_air_added_s=0.0)
+    return call.model_copy(
+        update={"name": "unstruck", "about": None, "faults": (), "outage": None, "must": must}
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _unstruck(call: str, seed: int) -> Played:
+    return _played(Call.model_validate_json(call), seed, faulty=False)
 
 
 def _played(call: Call, seed: int, *, faulty: bool, crippled: bool = False) -> Played:

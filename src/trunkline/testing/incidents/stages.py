@@ -168,23 +168,25 @@ class WireModel:
 
 
 def _bytes(act: Act, completion: Completion, said: int, fault: FaultScript | None) -> bytes:
+    written = b""
     match act:
         case Act.ROLE:
-            return completion.role()
+            written = completion.role()
         case Act.TOKEN:
-            return completion.token(said)
+            written = completion.token(said)
         case Act.COMMENT:
-            return b": keep-alive\n\n"
+            written = b": keep-alive\n\n"
         case Act.GARBAGE:
-            return _GARBAGE
+            written = _GARBAGE
         case Act.FINISH:
-            return completion.finish(said)
+            written = completion.finish(said)
         case Act.FILTER:
-            return completion.finish(said, "content_filter")
+            written = completion.finish(said, "content_filter")
         case Act.ERROR if fault is not None:
-            return f"data: {fault.body}\n\ndata: [DONE]\n\n".encode()
+            written = f"data: {fault.body}\n\ndata: [DONE]\n\n".encode()
         case _:
-            return b""
+            pass  # CLOSE: the end of the bytes ends the stream
+    return written
 
 
 class _Messages:
@@ -207,6 +209,8 @@ class _Messages:
                 raise EndpointError(self._endpoint, fault, f"HTTP {self._fault.status}")
             case FaultKind.HANG:
                 await _wait(math.inf if self._fault.hold_s is None else self._fault.hold_s)
+            case _:
+                pass  # it strikes later
 
     async def next(self) -> bool:
         """Before each message; False: it is swallowed."""

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from typing_extensions import override
+
 from trunkline.calls.filler import Fillers
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.policies import Policies
@@ -118,6 +120,7 @@ class FailingJournal(MemoryJournal):
         self._outage, self._broken = outage, False
         self._began = asyncio.get_running_loop().time()
 
+    @override
     async def commit(self) -> None:
         """Raise `RecordError` in an outage, or after one that was noticed."""
         left_s = self._left_s()
@@ -229,6 +232,7 @@ class _Line(SimLine):
         super().__init__(script, max_s=CALL_S_MAX)
         self._moment = moment
 
+    @override
     async def events(self) -> AsyncIterator[CarrierEvent]:
         """The leg; the turn is the caller's last step that began."""
         self._moment.begin()

@@ -25,9 +25,7 @@ TALK = (
         "short form first. Allow ten minutes for that.",
     ),
 )
-PERSONA = Persona(
-    "Desk", "en", "Be brief.", GREETING, APOLOGY, asks_consent=False, filler=FILLER
-)
+PERSONA = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY, asks_consent=False, filler=FILLER)
 NOT_UNDERSTOOD = "Which of those did you mean?"
 RESTARTED = "Sorry about that. "
 

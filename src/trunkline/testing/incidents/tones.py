@@ -33,8 +33,11 @@ _HOP = 80
 _AMPLITUDE = 3000
 _LOUD = 400
 _TIMES = np.arange(_WINDOW) / SAMPLE_RATE
-_TAPER = np.hanning(_WINDOW)
-_PROBES = np.exp(-2j * np.pi * np.outer(np.concatenate((_LOW, _HIGH)), _TIMES)) * _TAPER
+_TAPER = np.hanning(_WINDOW).astype(np.float32)
+_WAVES = np.outer(np.concatenate((_LOW, _HIGH)), 2 * np.pi * _TIMES)
+_PROBES = np.concatenate((np.cos(_WAVES), np.sin(_WAVES))).astype(np.float32).T
+_PURE = 2 * float((_TAPER**2).sum()) / float(_TAPER.sum()) ** 2
+"""Times a tone's squared probe: its share of the window's energy."""
 _CLEAR = 0.6
 """Of a window's energy, what its strongest two tones must have to be a word."""
 
@@ -60,7 +63,8 @@ class Vocabulary:
         low, high = _LOW[number % len(_LOW)], _HIGH[number // len(_LOW)]
         wave = _AMPLITUDE * (np.sin(2 * np.pi * low * t) + np.sin(2 * np.pi * high * t))
         wave[-_SILENT:] = 0
-        return wave.astype(np.int16)
+        pcm: Pcm = wave.astype(np.int16)
+        return pcm
 
     def sung(self, text: str, samples: int) -> Pcm:
         """*text*, each word *samples* long."""
@@ -94,17 +98,20 @@ def _windows(pcm: Pcm) -> list[int | None]:
     """The number of the word in each window of *pcm*, `_HOP` apart; None: no word."""
     if len(pcm) < _WINDOW:
         return []
-    views = np.lib.stride_tricks.sliding_window_view(pcm, _WINDOW)[::_HOP].astype(np.float64)
-    loud = np.sqrt((views**2).mean(axis=1)) > _LOUD
-    power = np.abs(views @ _PROBES.T) ** 2
+    views = np.lib.stride_tricks.sliding_window_view(pcm, _WINDOW)[::_HOP].astype(np.float32)
+    loud = np.flatnonzero((views**2).mean(axis=1) > _LOUD**2)
+    tapered = views[loud] * _TAPER
+    waves = tapered @ _PROBES
+    bands = len(_LOW) + len(_HIGH)
+    power = waves[:, :bands] ** 2 + waves[:, bands:] ** 2
     low, high = power[:, : len(_LOW)], power[:, len(_LOW) :]
-    strongest = low.max(axis=1) + high.max(axis=1)
-    whole = ((views * _TAPER) ** 2).sum(axis=1) * (_TAPER**2).sum() + 1.0
-    # A pure pair has sum(taper)^2 / 4 of each tone's square: scaled to 1 by the taper's own sums.
-    share = strongest * 2 * (_TAPER**2).sum() ** 2 / (_TAPER.sum() ** 2) / whole
+    share = _PURE * (low.max(axis=1) + high.max(axis=1)) / (tapered**2).sum(axis=1)
     numbers = low.argmax(axis=1) + len(_LOW) * high.argmax(axis=1)
-    clear = loud & (share > _CLEAR)
-    return [int(n) if ok else None for n, ok in zip(numbers, clear, strict=True)]
+    found: list[int | None] = [None] * len(views)
+    for place, number, part in zip(loud, numbers, share, strict=True):
+        if part > _CLEAR:
+            found[place] = int(number)
+    return found
 
 
 def _runs(windows: Sequence[int | None], samples: int) -> Iterable[int]:
