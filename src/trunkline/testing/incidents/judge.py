@@ -17,10 +17,14 @@ from trunkline.testing.incidents import talk
 from trunkline.testing.incidents.files import NAMES, Call
 from trunkline.testing.incidents.staging import Played
 from trunkline.testing.incidents.tones import AGENT_WORD, Pcm, words_of
+from trunkline.testing.simulated import Note
 from trunkline.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE, Message
 
 _SOUND = 400
 """Of 32,768: what is quieter is no sound. Tones have eight times as much."""
+DISTURBED = "this machine's clock"
+LATE_S_MAX = 0.1
+"""A line that stands still for longer breaks words, and is nobody's fault but this machine's."""
 LINES = (talk.FILLER, talk.APOLOGY, talk.PARDON)
 
 
@@ -56,6 +60,11 @@ class Verdict:
     ended: str
     strikes: int
     problems: tuple[str, ...]
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the machine, and not our calls, may be to blame."""
+        return any(it.startswith(DISTURBED) for it in self.problems)
 
     @property
     def passed(self) -> bool:
@@ -173,7 +182,7 @@ def _completed(played: Played) -> Iterator[str]:
     """The endpoint that completed each turn that was struck, in the stage that was struck."""
     for strike in played.strikes:
         stage = next(it for it, word in NAMES.items() if strike.endpoint.startswith(word))
-        mine = [it for it in played.notes if it.where.turn == strike.turn]
+        mine = _notes_of(played, strike.turn)
         if stage == "llm":
             wrote = [str(it.data["endpoint"]) for it in mine if it.type == "phrase.spoken"]
             wrote = [name for name in wrote if name]
@@ -182,6 +191,14 @@ def _completed(played: Played) -> Iterator[str]:
             won = (it for it in ends if it["outcome"] == "won" and it["stage"] == stage)
             wrote = [str(it["endpoint"]) for it in won]
         yield wrote[-1] if wrote else "nobody"
+
+
+def _notes_of(played: Played, turn: int) -> list[Note]:
+    """What was journaled from the beginning of the caller's line of *turn* to the next."""
+    begins = _at(played.events, "step_start", f"turn {turn}") or 0.0
+    starts = (it.at_s for it in played.events if it.kind == "step_start" and it.at_s > begins)
+    ends = next(starts, math.inf)
+    return [it for it in played.notes if begins <= it.at - played.began < ends]
 
 
 def _broken(call: Call, it: Verdict) -> Iterator[str]:
@@ -215,6 +232,9 @@ def _always(call: Call, clean: Played, struck: Played) -> Iterator[str]:
         yield "nothing went wrong: no fault struck"
     if clean.strikes:
         yield "the call without faults was struck"
+    late_s = max(clean.late_s, struck.late_s)
+    if late_s > LATE_S_MAX:
+        yield f"{DISTURBED} was {late_s:.2f} s late: too busy to judge"
     if struck.leaks:
         yield f"{struck.leaks} streams were left open"
     more = Counter(struck.tools) - Counter(clean.tools)

@@ -34,10 +34,13 @@ from trunkline.testing.incidents.stages import Moment, Strike, ToneEar, ToneVoic
 from trunkline.testing.incidents.tones import CALLER_WORD, Pcm, Vocabulary
 from trunkline.testing.simulated import HERE, MemoryJournal, Note, SimLine, SimVad
 from trunkline.types import (
+    FRAME_SAMPLES,
     LLM,
+    SAMPLE_RATE,
     STT,
     TTS,
     Endpoint,
+    Mono,
     Prompt,
     StageName,
     ToolCall,
@@ -80,8 +83,9 @@ CRIPPLED = Policies(
 class Played:
     """A call as it was: both channels of the tape (8 kHz), what happened when, what was journaled.
 
-    *strikes* are the faults that struck; *prompts* what each model was asked; *tools* what ran;
-    *leaks*: streams that were left open.
+    *began* is when the tape does, *late_s* by how much its clock was late at worst (in virtual time
+    never). *strikes* are the faults that struck; *prompts* what each model was asked; *tools* what
+    ran; *leaks*: streams that were left open.
     """
 
     caller: Pcm
@@ -94,6 +98,8 @@ class Played:
     ended: str
     leaks: int
     vocabulary: Vocabulary
+    began: Mono
+    late_s: float
 
 
 class RememberingTools:
@@ -230,7 +236,7 @@ class _Line(SimLine):
 
     def __init__(self, script: CallScript, moment: Moment) -> None:
         super().__init__(script, max_s=CALL_S_MAX)
-        self._moment = moment
+        self._moment, self.late_s = moment, 0.0
 
     @override
     async def events(self) -> AsyncIterator[CarrierEvent]:
@@ -238,6 +244,8 @@ class _Line(SimLine):
         self._moment.begin()
         async for event in super().events():
             if isinstance(event, Media):
+                due = self.call.mono0 + (event.at + FRAME_SAMPLES) / SAMPLE_RATE
+                self.late_s = max(self.late_s, asyncio.get_running_loop().time() - due)
                 told = self.call.events
                 self._moment.turn = sum(
                     it.kind == "step_start" and it.detail.startswith("turn") for it in told
@@ -273,6 +281,8 @@ async def play(call: Call, stage: Set, *, crippled: bool = False, outage: bool =
         str(line.call.ended),
         stage.leaks,
         stage.vocabulary,
+        line.call.mono0,
+        line.late_s,
     )
 
 

@@ -12,6 +12,7 @@ one 60 ms window to tell all of them apart.
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,13 +116,12 @@ def _windows(pcm: Pcm) -> list[int | None]:
 
 
 def _runs(windows: Sequence[int | None], samples: int) -> Iterable[int]:
-    """The words that last long enough: the silence behind each keeps one from the next."""
-    least = WHOLE * samples / _HOP
+    """The words that last long enough; a seam without silence may join a word to itself."""
     number, length = None, 0
     for here in (*windows, None):
         if here == number:
             length += 1
             continue
-        if number is not None and length >= least:
-            yield number
+        if number is not None:
+            yield from repeat(number, int(length * _HOP / samples + 1 - WHOLE))
         number, length = here, 1
