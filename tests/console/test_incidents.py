@@ -46,10 +46,12 @@ def test_the_table(own: Path, *, terminal: bool) -> None:
 
 def test_the_command(own: Path) -> None:
     """The exit status tells whether all passed; the data has what happened there and here."""
-    good = CliRunner().invoke(app, ["incidents", "good", "--folder", str(own), "--json"])
+    asked = ["incidents", "good", "--folder", str(own), "--seed", "7", "--json"]
+    good = CliRunner().invoke(app, asked)
     assert good.exit_code == 0, good.output
     (call,) = json.loads(good.stdout)["calls"]
     assert (call["heard_there"], call["words_lost"], call["passed"]) == ("silence", 0, True)
+    assert call["seed"] == 7
     bad = CliRunner().invoke(app, ["incidents", "hard", "--folder", str(own)])
     assert bad.exit_code == 1
     assert "FAILED" in bad.stdout
