@@ -260,7 +260,7 @@ async def play(call: Call, stage: Set, *, crippled: bool = False, outage: bool =
     script = CallScript(steps(said, stage.vocabulary), max_wait_s=call.patience_s)
     line = _Line(script, stage.moment)
     journal = FailingJournal(call.outage if outage else None)
-    agent = await _agent(stage, tools, journal, crippled=crippled)
+    agent = _agent(stage, tools, journal, crippled=crippled)
     worker = _worker(agent, journal)
     if not crippled:
         await agent.fillers.render(agent.routes[TTS])
@@ -286,7 +286,7 @@ async def play(call: Call, stage: Set, *, crippled: bool = False, outage: bool =
     )
 
 
-async def _agent(
+def _agent(
     stage: Set, tools: RememberingTools, journal: FailingJournal, *, crippled: bool
 ) -> Agent:
     persona = talk.PERSONA if not crippled else replace(talk.PERSONA, apology="", filler="")
