@@ -8,7 +8,7 @@ out of the journal; lines that stand outside of the answer (filler, apology) are
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,12 +104,7 @@ def judge(incident: str, call: Call, seed: int, clean: Played, struck: Played) -
         (),
     )
     problems = (*_broken(call, verdict), *_always(call, clean, struck))
-    return _with(verdict, problems)
-
-
-def _with(verdict: Verdict, problems: tuple[str, ...]) -> Verdict:
-    told = {name: getattr(verdict, name) for name in Verdict.__slots__}
-    return Verdict(**told | {"problems": problems})
+    return replace(verdict, problems=problems)
 
 
 def turns(call: Call, played: Played) -> list[Turn]:
