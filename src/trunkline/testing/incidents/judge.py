@@ -1,8 +1,10 @@
 """What the caller of an incident's call heard, against the same call unfaulted, by both tapes.
 
-A turn lasts from the end of the caller's line to their next one. Its dead air is the wait for the
-first sound, and the longest silence before the last one. Words are read off the tape (`tones`), not
-out of the journal; lines that stand outside of the answer (filler, apology) are taken out first.
+A turn lasts from the end of the caller's line to their next one. Dead air that was added to it is
+the longer wait for its first sound or, if that is more, all silence inside it beyond the longest
+one of the unfaulted turn, summed (as in trials/test_survival.py). Words are read off the tape
+(`tones`), not out of the journal; lines that stand outside of the answer (filler, apology) are
+taken out first.
 """
 
 import math
@@ -30,10 +32,10 @@ LINES = (talk.FILLER, talk.APOLOGY, talk.PARDON)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn as it was heard: the wait, the longest gap (seconds), and the words."""
+    """One turn as it was heard: the wait, the silences inside (seconds), and the words."""
 
     v2v_s: float
-    gap_s: float
+    gaps_s: tuple[float, ...]
     words: tuple[str, ...]
 
 
@@ -116,33 +118,35 @@ def turns(call: Call, played: Played) -> list[Turn]:
 
 def _turn(played: Played, begins: float | None) -> Turn:
     if begins is None:
-        return Turn(math.inf, 0.0, ())
+        return Turn(math.inf, (), ())
     later = [it.at_s for it in played.events if it.kind == "step_start" and it.at_s >= begins]
     ends = later[0] if later else len(played.agent) / SAMPLE_RATE
     heard = played.agent[round(begins * SAMPLE_RATE) : round(ends * SAMPLE_RATE)]
     words = _without_lines(played.vocabulary.heard(heard, AGENT_WORD))
-    waited, gap = _silences(heard)
-    return Turn(waited, gap, tuple(words))
+    waited_s, gaps_s = _silences(heard)
+    return Turn(waited_s, gaps_s, tuple(words))
 
 
 def _at(events: Sequence[CallEvent], kind: str, label: str) -> float | None:
     return next((it.at_s for it in events if it.kind == kind and it.detail == label), None)
 
 
-def _silences(pcm: Pcm) -> tuple[float, float]:
-    """The wait for the first sound, and the longest silence before the last one, in seconds."""
+def _silences(pcm: Pcm) -> tuple[float, tuple[float, ...]]:
+    """The wait for the first sound, and the silences before the last one, in seconds."""
     frames = pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     sounds = np.flatnonzero(np.abs(frames.astype(np.int32)).max(axis=1, initial=0) > _SOUND)
     if not len(sounds):
-        return math.inf, 0.0
+        return math.inf, ()
     gaps = np.diff(sounds) - 1
-    return float(sounds[0]) * FRAME_S, float(gaps.max(initial=0)) * FRAME_S
+    return float(sounds[0]) * FRAME_S, tuple(float(gap) * FRAME_S for gap in gaps if gap)
 
 
 def _added(was: Turn, now: Turn) -> float:
     if math.isinf(now.v2v_s):
         return math.inf
-    return max(now.v2v_s - was.v2v_s, now.gap_s - was.gap_s, 0.0)
+    longest_s = max(was.gaps_s, default=0.0)
+    inside_s = sum(gap_s - longest_s for gap_s in now.gaps_s if gap_s > longest_s)
+    return max(now.v2v_s - was.v2v_s, inside_s, 0.0)
 
 
 def _places(words: Sequence[str], line: Sequence[str]) -> Iterator[int]:
