@@ -89,6 +89,33 @@ def test_a_peer_that_takes_its_time_is_let_go() -> None:
 
 
 @pytest.mark.ci
+def test_the_rest_of_a_body_that_was_refused_is_read_for_a_second() -> None:
+    """The status is there at once; who sends on without an end is disconnected, who ends is not."""
+
+    async def main(rest: int) -> tuple[bytes, float, bool]:
+        async with serving(echo) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            began = time.monotonic()
+            writer.write(post(b"", b"Content-Type: application/json", size=rest))
+            status = await reader.readline()
+            gone = asyncio.ensure_future(reader.read())  # the rest of the answer, to its end
+            while not gone.done() and rest and time.monotonic() < began + 3 * door.LINGER_S:
+                writer.write(b"x")
+                rest -= 1
+                await asyncio.wait([gone], timeout=0.05)
+            took, alive = time.monotonic() - began, not gone.done()
+            gone.cancel()
+            writer.transport.abort()
+            return status, took, alive
+
+    status, took, alive = asyncio.run(main(rest=10_000))
+    assert (status.split()[1], alive) == (b"415", False)
+    assert door.LINGER_S <= took < 2 * door.LINGER_S
+    status, took, alive = asyncio.run(main(rest=3))
+    assert (status.split()[1], alive) == (b"415", True)
+
+
+@pytest.mark.ci
 def test_peers_that_come_too_fast_are_refused_and_calls_go_on() -> None:
     """The burst is let in, the rest gets a 503 unread; so do requests on one connection."""
 

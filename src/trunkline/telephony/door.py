@@ -48,6 +48,9 @@ PEERS_PER_S: Final = 50.0
 a second on a worker that carries a hundred. What it has to spare belongs to those that are up."""
 PEERS_BURST: Final = 200
 """The same at once: a campaign that starts."""
+PEERS_PER_CALL: Final = 2
+"""What is added to both bounds that hold at once, for each call that the worker may have: when its
+neighbour dies, as many callers ask the webhook and open a stream in the same second."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _TOLD_CHARS: Final = 200
@@ -75,7 +78,7 @@ _log.addFilter(_InOneLine())
 class Door(web.AppRunner):
     """Serves *app* within the limits of this module."""
 
-    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+    def __init__(self, app: web.Application, *, calls_max: int, shutdown_timeout: float) -> None:
         super().__init__(
             app,
             access_log=None,  # its lines carry callers' numbers in a GET webhook's query
@@ -89,8 +92,10 @@ class Door(web.AppRunner):
             logger=_log,
         )
         self._waiting: dict[web.RequestHandler, None] = {}
-        self._pace = Pace(PEERS_PER_S, PEERS_BURST, time.monotonic)
-        app.middlewares.append(_paced(Pace(PEERS_PER_S, PEERS_BURST, time.monotonic)))
+        self._waiting_max = CONNECTIONS_MAX + PEERS_PER_CALL * calls_max
+        burst = PEERS_BURST + PEERS_PER_CALL * calls_max
+        self._pace = Pace(PEERS_PER_S, burst, time.monotonic)
+        app.middlewares.append(_paced(Pace(PEERS_PER_S, burst, time.monotonic)))
 
     @property
     @override
@@ -103,7 +108,7 @@ class Door(web.AppRunner):
         """One more connection: refused if it comes too soon, else the oldest is if too many."""
         if not self._pace.take():
             return _TooSoon()
-        if len(self._waiting) >= CONNECTIONS_MAX:
+        if len(self._waiting) >= self._waiting_max:
             # Those that are gone have no transport; nor has, for a moment, one that was just made.
             gone = [it for it in list(self._waiting)[:-128] if it.transport is None]
             for it in gone:

@@ -106,7 +106,7 @@ class TelephonyServer:
                 web.get("/health/live", _live),
             ]
         )
-        self._runner = Door(self.app, shutdown_timeout=SHUTDOWN_S)
+        self._runner = Door(self.app, calls_max=config.calls_max, shutdown_timeout=SHUTDOWN_S)
 
     @property
     def calls(self) -> int:
