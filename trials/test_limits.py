@@ -12,8 +12,13 @@ from trials.hostile import MEDIA, Attack, Send, call, post, ws
 from trials.hostile_play import Fate, play
 from trials.twilio_line_rig import echo, serving
 from trunkline.telephony import door, leg, twilio, wire
+from trunkline.telephony.server import CALL_PARAMETER
+from trunkline.telephony.twilio import CarrierSide
 
 FORM = b"CallSid=CA1&From=1"
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: h\r\n\r\n"
+CALLS = 100
+BURST = door.PEERS_BURST + door.PEERS_PER_CALL * CALLS
 GET = b"GET /twilio/voice?CallSid=CA1%s HTTP/1.1\r\nHost: h\r\n%s\r\n"
 
 
@@ -22,7 +27,7 @@ def one(*sends: bytes) -> Attack:
 
 
 async def told(*sends: bytes) -> tuple[Fate, float]:
-    async with serving(echo) as server:
+    async with serving(echo, calls_max=CALLS) as server:
         began = time.monotonic()
         fate = await play(server.port, one(*sends))
         return fate, time.monotonic() - began
@@ -120,29 +125,52 @@ def test_peers_that_come_too_fast_are_refused_and_calls_go_on() -> None:
     """The burst is let in, the rest gets a 503 unread; so do requests on one connection."""
 
     async def main() -> tuple[int, int, Fate]:
-        async with serving(echo) as server, asyncio.TaskGroup() as group:
+        async with serving(echo, calls_max=CALLS) as server, asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(play(server.port, one(GET % (b"", b""))))
-                for _ in range(door.PEERS_BURST + 100)
+                for _ in range(BURST + 100)
             ]
         statuses = [task.result().status for task in tasks]
-        pipelined = await told((GET % (b"", b"")) * (door.PEERS_BURST + 100))
+        pipelined = await told((GET % (b"", b"")) * (BURST + 100))
         return statuses.count(200), statuses.count(503), pipelined[0]
 
     let_in, refused, pipelined = asyncio.run(main())
-    assert let_in + refused == door.PEERS_BURST + 100
-    assert let_in >= door.PEERS_BURST
+    assert let_in + refused == BURST + 100
+    assert let_in >= BURST
     assert refused > 0
     assert pipelined.status in (200, 503)
+
+
+@pytest.mark.ci
+def test_the_callers_of_a_neighbour_that_died_are_let_in_together() -> None:
+    """As many as the worker may have: each asks and opens its stream, upon a burst of others."""
+
+    async def main() -> list[tuple[int, int]]:
+        async with serving(echo, calls_max=CALLS) as server:
+
+            async def caller(number: int) -> tuple[int, int]:
+                asked = await play(server.port, one(GET % (b"&n=%d" % number, b"")))
+                side = CarrierSide(f"MZ{number}", f"CA{number}")
+                told = [side.connected(), side.start({CALL_PARAMETER: str(number)}), side.stop()]
+                heard = await play(server.port, one(MEDIA, *map(ws, told)))
+                return asked.status, heard.code
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(door.PEERS_BURST):
+                    group.create_task(play(server.port, one(LIVE)))
+                tasks = [group.create_task(caller(number)) for number in range(CALLS)]
+            return [task.result() for task in tasks]
+
+    assert asyncio.run(main()) == [(200, 1000)] * CALLS
 
 
 def test_the_oldest_of_too_many_connections_is_refused() -> None:
     """New peers get in; calls do not count."""
 
     async def main() -> tuple[bytes, int]:
-        async with serving(echo) as server:
+        async with serving(echo, calls_max=1) as server:
             held = []
-            for _ in range(door.CONNECTIONS_MAX + 1):
+            for _ in range(door.CONNECTIONS_MAX + door.PEERS_PER_CALL + 1):
                 held.append(await asyncio.open_connection("127.0.0.1", server.port))
                 await asyncio.sleep(1.2 / door.PEERS_PER_S if len(held) > 100 else 0.005)
             refused = b""
