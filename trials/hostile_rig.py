@@ -147,11 +147,11 @@ class Siege:
             for span in self.spans
         ]
 
-    def blocks_ms(self) -> list[tuple[Span, NDArray[np.float64]]]:
-        """By window, the CPU time that the worker's loop took between two ticks of its pacer."""
-        when, cpu_s = np.array(json.loads((self.folder / "ticks.json").read_text()))
+    def own_late_ms(self) -> list[tuple[Span, NDArray[np.float64]]]:
+        """By window, how late the worker's ticks were by its own work, at most."""
+        when, late_s = np.array(json.loads((self.folder / "ticks.json").read_text()))
         return [
-            (span, 1_000 * cpu_s[(when >= span.begin) & (when < span.end)]) for span in self.spans
+            (span, 1_000 * late_s[(when >= span.begin) & (when < span.end)]) for span in self.spans
         ]
 
     def starved_share(self) -> float:

@@ -98,14 +98,15 @@ class Counted(Timed):
 
 
 class Ticks:
-    """Paced like a call: how much CPU time the event loop's thread took since the tick before.
+    """Paced like a call: how late each tick is, at most, by what the event loop itself was doing.
 
-    Unlike a lag it does not count the time that other processes had the core.
+    That is bounded by the tick's lateness and by the CPU time of the loop's thread since the tick
+    before: so neither the time that others had the core counts, nor work that was done in time.
     """
 
     def __init__(self, pacer: Pacer) -> None:
-        self._last = time.thread_time()
-        self.when, self.cpu_s = array("d"), array("d")
+        self._pacer, self._last = pacer, time.thread_time()
+        self.when, self.own_late_s = array("d"), array("d")
         pacer.join(self)
 
     def hear(self, window: Window, now: Mono) -> None:
@@ -114,7 +115,7 @@ class Ticks:
     def tick(self, now: Mono) -> None:
         self.when.append(now)
         self._last, spent_s = (at := time.thread_time()), at - self._last
-        self.cpu_s.append(spent_s)
+        self.own_late_s.append(min(max(0.0, now - self._pacer.due), spent_s))
 
     def broke(self, error: Exception) -> None:
         raise error
@@ -173,7 +174,7 @@ async def _commands(folder: Path, ears: Ears, ticks: Ticks | None) -> None:
     while line := await lines.get():
         if line.strip() == b"arrivals":
             if ticks is not None:
-                told = json.dumps([list(ticks.when), list(ticks.cpu_s)])
+                told = json.dumps([list(ticks.when), list(ticks.own_late_s)])
                 (folder / "ticks.json").write_text(told)
             part = folder / "arrivals.part"
             ears.save(part)
