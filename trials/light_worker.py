@@ -14,6 +14,7 @@ log to `worker.log`; on the line `arrivals` it writes when each frame reached th
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -237,6 +238,8 @@ async def main(options: argparse.Namespace) -> None:
             pacing = group.create_task(pacer.run())
             await server.start()
             sampling = group.create_task(_sampling(server, folder))
+            gc.collect()  # as `trunkline serve` does
+            gc.freeze()
             sys.stdout.write(
                 json.dumps({"ready": {"port": server.port, "pid": os.getpid()}}) + "\n"
             )

@@ -95,7 +95,6 @@ class TelephonyServer:
         self._idle.set()
         self._closing = self._leaving = False
         self._stream_ended = -REDIRECT_S
-        self._no_room: set[web.RequestHandler] = set()
         self._site: web.TCPSite | None = None
         self.app = web.Application(client_max_size=WEBHOOK_BYTES_MAX)
         self.app.add_routes(
@@ -148,18 +147,8 @@ class TelephonyServer:
         *admits* false: no call may begin on it; what concerns calls that are up is answered.
         Raises `InputError` before `start` and after `close`.
         """
-        server = self._runner.server
-        if server is None:
-            raise InputError("the telephony server adopts connections between start() and close()")
-
-        def protocol() -> web.RequestHandler:
-            made = server()
-            if not admits:
-                self._no_room = {it for it in self._no_room if it.transport is not None}
-                self._no_room.add(made)
-            return made
-
-        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+        protocol = self._runner.adopted(admits=admits)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
 
     async def close(self, drain_s: float = 0.0) -> None:
         """Take no more calls, let those that are up end for *drain_s*, hang up the rest.
@@ -236,7 +225,7 @@ class TelephonyServer:
     def _has_room(self, request: web.Request) -> bool:
         now, here = asyncio.get_running_loop().time(), self._site is not None
         room = self.admission.has_room(now, counts_promises=here)
-        return room and request.protocol not in self._no_room
+        return room and self._runner.admits(request.protocol)
 
     def _connect(self, public: str, form: tuple[str, str], before: CallId, resumes: CallId) -> str:
         """TwiML that streams the call; *before*: the one before it, *resumes*: if it goes on."""
