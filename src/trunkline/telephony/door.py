@@ -166,7 +166,7 @@ class _Sipping(asyncio.BufferedProtocol):
     """Hands *inner* what comes, `SIP_BYTES` in one turn of the loop.
 
     A transport gives its protocol all that has arrived at once, and aiohttp decodes all of it: of
-    tiny WebSocket frames that is 30 ms, in which every other call falls silent.
+    empty pings that takes up to 24 ms, in which every other call falls silent.
     """
 
     def __init__(self, inner: web.RequestHandler) -> None:
