@@ -169,6 +169,28 @@ def test_the_callers_of_a_neighbour_that_died_are_let_in_together() -> None:
 
 
 @pytest.mark.ci
+def test_connections_that_a_parent_gives_are_counted_too() -> None:
+    """Those that may begin no call as well: each beyond the burst gets its 503."""
+
+    async def main() -> list[bytes]:
+        async with serving(echo, calls_max=1) as server:
+            held = []
+            for _ in range(door.PEERS_BURST + door.PEERS_PER_CALL + 20):
+                ours, given = socket.socketpair()
+                ours.setblocking(False)
+                held.append(ours)
+                await server.adopt(given, admits=False)
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(5):
+                told = [await loop.sock_recv(ours, 12) for ours in held[-3:]]
+            for ours in held:
+                ours.close()
+            return told
+
+    assert asyncio.run(main()) == [b"HTTP/1.1 503"] * 3
+
+
+@pytest.mark.ci
 def test_a_flood_does_not_hold_up_the_others() -> None:
     """However much has arrived, one peer's turn is short: tiny frames are the dearest."""
 
