@@ -99,15 +99,11 @@ class Counted(Timed):
 
 
 class Ticks:
-    """Paced like a call: how late each tick is, at most, by what the event loop itself was doing.
-
-    That is bounded by the tick's lateness and by the CPU time of the loop's thread since the tick
-    before: so neither the time that others had the core counts, nor work that was done in time.
-    """
+    """Paced like a call: how late each tick is, and the loop's CPU time since the one before."""
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer, self._last = pacer, time.thread_time()
-        self.when, self.own_late_s = array("d"), array("d")
+        self.when, self.late_s, self.cpu_s = array("d"), array("d"), array("d")
         pacer.join(self)
 
     def hear(self, window: Window, now: Mono) -> None:
@@ -116,7 +112,8 @@ class Ticks:
     def tick(self, now: Mono) -> None:
         self.when.append(now)
         self._last, spent_s = (at := time.thread_time()), at - self._last
-        self.own_late_s.append(min(max(0.0, now - self._pacer.due), spent_s))
+        self.late_s.append(max(0.0, now - self._pacer.due))
+        self.cpu_s.append(spent_s)
 
     def broke(self, error: Exception) -> None:
         raise error
@@ -175,7 +172,7 @@ async def _commands(folder: Path, ears: Ears, ticks: Ticks | None) -> None:
     while line := await lines.get():
         if line.strip() == b"arrivals":
             if ticks is not None:
-                told = json.dumps([list(ticks.when), list(ticks.own_late_s)])
+                told = json.dumps([list(it) for it in (ticks.when, ticks.late_s, ticks.cpu_s)])
                 (folder / "ticks.json").write_text(told)
             part = folder / "arrivals.part"
             ears.save(part)
