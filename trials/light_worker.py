@@ -54,7 +54,7 @@ from trunkline.testing.simulated import endpoint
 from trunkline.types import LLM, STT, TTS, AudioFrame, Mono, Persona, Transcript
 
 LEAKS: Final = ("", "memory", "socket", "task")
-_LEAK_BYTES: Final = 100_000
+_LEAK_BYTES: Final = 500_000
 
 
 class LeakyRecogniser(Recogniser):

@@ -27,8 +27,8 @@ SEED: Final = int(os.environ.get("TRUNKLINE_FUZZ_SEED", str(int(time.time() // 8
 MORE_MS_MAX: Final = 5.0
 """A quarter of a frame: what bystanders may notice at the 99th percentile, beyond the noise."""
 STARVED_MAX: Final = 0.05
-"""Beyond it lags are the machine's. What the worker itself did to be late is judged up to `LOST_MAX`.
-The trial then ends as skipped, and says so: it has not shown all that it is to show."""
+"""Beyond it lags are the machine's, and the trial ends as skipped: it has not shown all that it is
+to show. What the worker itself did to be late is judged up to `LOST_MAX`."""
 LOST_MAX: Final = 0.5
 """A worker that gets half of its core or less always has something to catch up on."""
 GROWN_KB_MAX: Final = 20_000
