@@ -11,6 +11,8 @@ import pytest
 import typer
 
 from trunkline.testing.fault_plan import parse_plan
+from trunkline.testing.incidents.files import folder, load_all, parse
+from trunkline.testing.incidents.page import written
 from trunkline.testing.simulation.run import Campaign
 from trunkline.testing.simulation.worlds import load_world, parse_world
 
@@ -161,6 +163,15 @@ def test_the_files_that_the_page_on_simulation_shows_are_good() -> None:
     assert list(parse_world(world, "my-world.yaml").endpoints) == ["hosted", "ours"]
     plan = parse_plan(script, "my-faults.yaml")
     assert Campaign(load_world("healthy"), ("adaptive",), 10, 2, 1, 1.0, plan).workers == 1
+
+
+def test_the_page_on_incidents_is_what_their_files_say() -> None:
+    """Its table is made from them, and its example passes as a file."""
+    text = (ROOT / "docs/incidents.md").read_text(encoding="utf-8")
+    remade = written(text, load_all(folder()))
+    assert text == remade, "run: python -m trunkline.testing.incidents.page docs/incidents.md"
+    (example,) = YAML.findall(text)
+    assert parse(example, Path("stall.yaml")).calls[0].must.answered_by == "model-2"
 
 
 def test_the_pages_that_tell_how_are_there() -> None:

@@ -9,6 +9,8 @@ from trunkline.types import ToolCall, ToolResult
 
 TOOL_S = 15.0
 """A tool that takes longer has lost the caller's patience; its outcome is then unknown."""
+INTENT_S = 2.0
+"""A log that takes longer may be dead, and the caller hears nothing meanwhile."""
 
 
 async def run_tool(journal: Journal, toolbox: Toolbox, call: ToolCall, key: str) -> ToolResult:
@@ -17,7 +19,9 @@ async def run_tool(journal: Journal, toolbox: Toolbox, call: ToolCall, key: str)
     Whatever goes wrong is an answer too: the model is told, the caller is still there.
     """
     try:
-        await journal.commit()  # no intent on disk, no tool
+        if not await _durable(journal):  # no intent on disk, no tool
+            late = f"it could not be recorded within {INTENT_S:g} s, so it was not done"
+            return ToolResult(json.dumps({"error": late}))
         async with asyncio.timeout(TOOL_S):
             return await toolbox.run(call, key)
     except TimeoutError:
@@ -25,3 +29,13 @@ async def run_tool(journal: Journal, toolbox: Toolbox, call: ToolCall, key: str)
         return ToolResult(json.dumps({"error": late}))
     except TrunklineError as error:
         return ToolResult(json.dumps({"error": str(error)}))
+
+
+async def _durable(journal: Journal) -> bool:
+    """Whether all that was noted is on disk in time."""
+    try:
+        async with asyncio.timeout(INTENT_S):
+            await journal.commit()
+    except TimeoutError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""The command line: `trunkline demo | serve | call | check | simulate`."""
+"""The command line: `trunkline demo | serve | call | check | simulate | incidents`."""
 
 import asyncio
 import json
@@ -273,4 +273,33 @@ def simulate(
     else:
         simulating.show(outcome, Console(highlight=False))
     if not outcome.held or not outcome.whole:
+        raise typer.Exit(1)
+
+
+@app.command()
+def incidents(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which; all of the folder if it is not said.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Your own incidents, instead of those that ship.")
+    ] = None,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="Over real sockets: some minutes.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same calls.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Replay public incidents of other systems and say what callers would hear here."""
+    from trunkline.console import incidents as replaying  # noqa: PLC0415  # loads every stage
+
+    # What goes wrong is the subject here: each fault would be an error of the operator's log.
+    logging.getLogger("trunkline.calls").setLevel(logging.CRITICAL)
+    order = replaying.IncidentsOrder(tuple(names or ()), folder, real_time, seed)
+    outcome = replaying.run(order, Console(stderr=True))
+    if as_json:
+        sys.stdout.write(json.dumps(outcome.as_json()) + "\n")
+    else:
+        replaying.show(outcome, Console(highlight=False))
+    if not outcome.passed:
         raise typer.Exit(1)

@@ -110,7 +110,7 @@ def show(outcome: Outcome, console: Console) -> None:
     else:
         rows = [[name for name, _ in columns]]
         rows += [[cell(it) for _, cell in columns] for it in outcome.figures]
-        for line in _aligned(rows):
+        for line in aligned(rows):
             console.print(Text(line), soft_wrap=True)
     for it in outcome.figures:
         if it.violations:
@@ -118,7 +118,8 @@ def show(outcome: Outcome, console: Console) -> None:
             console.print(Text(told, "red"), soft_wrap=True)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """*rows* as lines whose columns begin below each other."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
