@@ -47,7 +47,7 @@ class Outcome:
     """One trial of one subject; seconds.
 
     *next_s*: from the fault to the next useful token (`inf`: none came). *silence_s*: the longest
-    that the caller hears. *lost*, *again*: words of the answer that were not said, that were said
+    that the caller hears (`inf`: the rest never comes). *lost*, *again*: words of the answer that were not said, that were said
     once more (or were never in it). *end*: `whole`, `short` (ended as if it were whole), `error`
     (the application was told), `silent` (nothing within the wait).
     """
@@ -61,6 +61,7 @@ class Outcome:
     again: int
     end: str
     error: str = ""
+    audio_lost_s: float = 0.0
 
 
 def outcome(
@@ -79,9 +80,6 @@ def outcome(
     for at, sentence in said:
         clock.say(at, sentence)
     lost, again = words(whole, " ".join(text for _, text in said))
-    silence_s = clock.gap_s
-    if told["how"] == "waits":
-        silence_s = max(silence_s, told["ended"] - clock.drain)
     end = {"waits": "silent", "error": "error"}.get(told["how"], "short" if lost else "whole")
     if end == "error" and not lost and not again:
         end = "whole"  # an error that nobody hears
@@ -90,7 +88,7 @@ def outcome(
         trial.fault,
         trial.after_tokens,
         next_s=after[0] - began if after else math.inf,
-        silence_s=silence_s,
+        silence_s=math.inf if lost else clock.gap_s,
         lost=lost,
         again=again,
         end=end,

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks import environments
+from benchmarks.failover import subject
 from benchmarks.failover.judge import Outcome, Trial, outcome
 from benchmarks.failover.server import ANSWER
 from benchmarks.failover.subject import WAIT_S
@@ -29,9 +30,9 @@ _PEERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "litellm": ("litellm", ("litellm_subject",)),
 }
 NAMES = (US, *_PEERS)
-AT_ONCE = 6
+AT_ONCE = 16
 """Trials that one subject has under way: they mostly wait."""
-APART_S = 0.15
+APART_S = 0.3
 CLEANUP_S = 20.0
 """After the wait, until a subject that has not answered is given up."""
 BEFORE: Mapping[str, Mapping[str, object]] = {
@@ -55,7 +56,7 @@ INSIDE: Mapping[str, Mapping[str, object]] = {
 }
 FAULTS = {**BEFORE, **INSIDE}
 """Before the first token, and at a random token of the answer."""
-_CLOSED = "http://127.0.0.1:9/v1"
+CLOSED = "http://127.0.0.1:9/v1"
 """Port 9 (discard) is closed on any machine of today: what refuses is no server of ours."""
 
 
@@ -108,7 +109,16 @@ async def run(
         faults.write_text(json.dumps(scripts(wanted)))
         none.write_text("[]")
         async with server(faults, seed) as primary, server(none, seed + 1) as backup:
-            told = await ask(command(name), wanted, primary.url, backup.url, text)
+            lines = [
+                subject.Asked(
+                    it.number,
+                    CLOSED if it.fault == "refuse" else primary.url,
+                    backup.url,
+                    text(it),
+                )._asdict()
+                for it in [Trial(0, "none"), *wanted]
+            ]
+            told = await ask(command(name), lines)
             struck = await primary.struck()
     done = [outcome(name, it, told[it.number], struck.get(text(it)), ANSWER) for it in wanted]
     for trial in wanted:
@@ -159,45 +169,48 @@ async def server(faults: Path, seed: int) -> AsyncIterator[Server]:
 
 
 async def ask(
-    what: Sequence[str],
-    wanted: Sequence[Trial],
-    primary: str,
-    backup: str,
-    said: Callable[[Trial], str],
-    pcm: str = "",
+    what: Sequence[str], lines: Sequence[Mapping[str, object]]
 ) -> dict[int, dict[str, Any]]:
-    """What the subject of the command *what* told of each trial, by its number."""
+    """What the subject of the command *what* told of each trial, by its number.
+
+    *lines* are the fields of `subject.Asked`; the first is answered before the others are asked,
+    so that what a process does once does not count for one of them.
+    """
     told: dict[int, dict[str, Any]] = {}
-    free, answered = asyncio.Semaphore(AT_ONCE), asyncio.Event()
+    free, more = asyncio.Semaphore(AT_ONCE), asyncio.Event()
     async with child(what) as process, asyncio.TaskGroup() as group:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        output = process.stdout
 
         async def read() -> None:
-            assert process.stdout is not None
-            async for line in process.stdout:
+            async for line in output:
                 answer = json.loads(line).get("told") if line.startswith(b"{") else None
                 if answer is not None:
                     told[answer["trial"]] = answer
                     free.release()
-                    if len(told) == len(wanted):
-                        answered.set()
+                    more.set()
+            raise SystemExit(f"failover: {what!r} ended before its time")
 
-        assert process.stdin is not None
-        assert process.stdout is not None
+        async def answered(number: int) -> None:
+            async with asyncio.timeout(WAIT_S + CLEANUP_S):
+                while len(told) < number:
+                    more.clear()
+                    await more.wait()
+
         async with asyncio.timeout(60.0):
-            while not (await process.stdout.readline()).startswith(b'{"ready"'):
+            while not (await output.readline()).startswith(b'{"ready"'):
                 pass
         reading = group.create_task(read())
-        for trial in wanted:
+        for number, line in enumerate(lines):
             async with asyncio.timeout(WAIT_S + CLEANUP_S):
                 await free.acquire()
-            first = _CLOSED if trial.fault == "refuse" else primary
-            line = [trial.number, first, backup, said(trial), pcm]
-            fields = dict(zip(("trial", "primary", "backup", "text", "pcm"), line, strict=True))
-            process.stdin.write(json.dumps(fields).encode() + b"\n")
+            process.stdin.write(json.dumps(line).encode() + b"\n")
             await process.stdin.drain()
             await asyncio.sleep(APART_S)
-        async with asyncio.timeout(WAIT_S + CLEANUP_S):
-            await answered.wait()
+            if number == 0:
+                await answered(1)
+        await answered(len(lines))
         reading.cancel()
     return told
 

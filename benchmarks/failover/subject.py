@@ -6,6 +6,7 @@ line: what reached the application, when, by the clock that all processes of a m
 """
 
 import asyncio
+import base64
 import json
 import sys
 import time
@@ -24,14 +25,16 @@ class Asked(NamedTuple):
     trial: int
     primary: str
     backup: str
-    text: str
-    pcm: str
+    text: str = ""
+    pcm: str = ""
 
 
 class Heard:
     """What a trial brought. *tokens*: when, what, and of which attempt (0: the first one).
 
-    *said*: what was given to a synthesiser and when, where that is not just the tokens.
+    *said*: what was given to a synthesiser and when, where that is not just the tokens. *audio*:
+    when, at what rate, which samples. *spoken*: when the caller had finished. *began*, *ended*: the
+    trial, by the application.
     """
 
     def __init__(self, asked: Asked) -> None:
@@ -40,7 +43,8 @@ class Heard:
         self.tokens: list[tuple[float, str, int]] = []
         self.said: list[tuple[float, str]] | None = None
         self.ended: float | None = None
-        self.audio: list[tuple[float, float]] = []
+        self.spoken: float | None = None
+        self.audio: list[tuple[float, int, str]] = []
         self.errors: list[str] = []
 
     def restart(self) -> None:
@@ -51,9 +55,9 @@ class Heard:
         """Text reached the application, now."""
         self.tokens.append((time.monotonic(), text, attempt))
 
-    def sound(self, seconds: float) -> None:
-        """So much audio reached the application, now."""
-        self.audio.append((time.monotonic(), seconds))
+    def sound(self, pcm: bytes, rate: int) -> None:
+        """16-bit audio reached the application, now."""
+        self.audio.append((time.monotonic(), rate, base64.b64encode(pcm).decode()))
 
     def end(self) -> None:
         """The application was told that this is all, now."""
@@ -70,8 +74,14 @@ class Heard:
             "tokens": self.tokens,
             "said": self.said,
             "audio": self.audio,
+            "spoken": self.spoken,
             "errors": self.errors[:3],
         }
+
+
+def now() -> float:
+    """Seconds, by the clock of all these figures."""
+    return time.monotonic()
 
 
 Run = Callable[[Asked, Heard], Awaitable[None]]
@@ -96,7 +106,8 @@ async def _trial(
     """One trial, told as soon as its time is up: what a peer needs to clean up is not counted."""
     heard = Heard(asked)
     task = group.create_task(_caught(run, asked, heard))
-    await asyncio.wait({task}, timeout=wait_s)
+    while not task.done() and (left_s := heard.began + wait_s - time.monotonic()) > 0:
+        await asyncio.wait({task}, timeout=left_s)  # again: setting up does not count
     _tell({"told": heard.told()})
     task.cancel()
 
