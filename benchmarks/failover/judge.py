@@ -65,7 +65,11 @@ class Outcome:
 
 
 def outcome(
-    subject: str, trial: Trial, told: Mapping[str, Any], struck: Mapping[str, Any] | None, whole: str
+    subject: str,
+    trial: Trial,
+    told: Mapping[str, Any],
+    struck: Mapping[str, Any] | None,
+    whole: str,
 ) -> Outcome:
     """Judge what a subject *told* of *trial*; *struck*: when the server's fault took effect."""
     tokens = [(at, text, attempt) for at, text, attempt in told["tokens"] if text.strip()]

@@ -9,10 +9,10 @@ import os
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # before the import: it would fetch a list
 
-import litellm  # noqa: E402  # see above
-from litellm import Router  # noqa: E402  # see above
+import litellm  # see above
+from litellm import Router  # see above
 
-from benchmarks.failover import subject  # noqa: E402  # see above
+from benchmarks.failover import subject  # see above
 
 
 async def run(asked: subject.Asked, heard: subject.Heard) -> None:

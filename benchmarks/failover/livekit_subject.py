@@ -20,9 +20,7 @@ async def run(asked: subject.Asked, heard: subject.Heard) -> None:
         openai.LLM(model=name, api_key="none", base_url=url)
         for name, url in (("primary", asked.primary), ("backup", asked.backup))
     ]
-    adapter = FallbackAdapter(
-        list(models), retry_on_chunk_sent="--retry-on-chunk-sent" in sys.argv
-    )
+    adapter = FallbackAdapter(list(models), retry_on_chunk_sent="--retry-on-chunk-sent" in sys.argv)
     chat = ChatContext.empty()
     chat.add_message(role="user", content=asked.text)
     try:

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import math
 import os
 import random
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from benchmarks.failover import subject
 from benchmarks.failover.judge import Outcome, Trial, outcome
 from benchmarks.failover.server import ANSWER
 from benchmarks.failover.subject import WAIT_S
+from trunkline.core.phrases import Phrases
 from trunkline.testing.chat import tokens
 
 US = "trunkline"
@@ -33,6 +36,7 @@ NAMES = (US, *_PEERS)
 AT_ONCE = 16
 """Trials that one subject has under way: they mostly wait."""
 APART_S = 0.3
+RECOVERIES = 40
 CLEANUP_S = 20.0
 """After the wait, until a subject that has not answered is given up."""
 BEFORE: Mapping[str, Mapping[str, object]] = {
@@ -100,9 +104,7 @@ def command(name: str) -> list[str]:
     return [str(python), "-W", "ignore", "-m", f"benchmarks.failover.{module}", *options]
 
 
-async def run(
-    name: str, wanted: Sequence[Trial], seed: int, show: Callable[[Outcome], None]
-) -> list[Outcome]:
+async def compare(name: str, wanted: Sequence[Trial], seed: int) -> list[Outcome]:
     """All trials of one subject."""
     with tempfile.TemporaryDirectory() as folder:
         faults, none = Path(folder) / "faults.json", Path(folder) / "none.json"
@@ -120,13 +122,35 @@ async def run(
             ]
             told = await ask(command(name), lines)
             struck = await primary.struck()
-    done = [outcome(name, it, told[it.number], struck.get(text(it)), ANSWER) for it in wanted]
     for trial in wanted:
         if scripts([trial]) and text(trial) not in struck:
-            raise SystemExit(f"failover: {name} never met the fault of trial {trial}")
-    for it in done:
-        show(it)
-    return done
+            raise SystemExit(f"failover: {name} never met the fault of {trial}")
+    return [outcome(name, it, told[it.number], struck.get(text(it)), ANSWER) for it in wanted]
+
+
+async def recovery(seed: int) -> tuple[float, float]:
+    """How long a healthy server takes for a whole first sentence, in seconds: p50, p95."""
+    took: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        none = Path(folder) / "none.json"
+        none.write_text("[]")
+        async with server(none, seed) as healthy, aiohttp.ClientSession() as session:
+            for _ in range(RECOVERIES):
+                took.append(await _first_sentence_s(session, healthy.url))
+    ordered = sorted(took)
+    return ordered[len(took) // 2], ordered[math.ceil(0.95 * len(took)) - 1]
+
+
+async def _first_sentence_s(session: aiohttp.ClientSession, url: str) -> float:
+    began, phrases = time.monotonic(), Phrases()
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello?"}]}
+    async with session.post(f"{url}/chat/completions", json=body) as answer:
+        async for line in answer.content:
+            if line.startswith(b"data: {"):
+                delta = json.loads(line[6:])["choices"][0]["delta"]
+                if phrases.feed(delta.get("content", "")):
+                    return time.monotonic() - began
+    raise SystemExit("failover: the healthy server said no whole sentence")
 
 
 class Server:

@@ -9,7 +9,7 @@ import math
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,7 @@ def command(name: str, stage: str) -> list[str]:
     return [str(python), "-W", "ignore", "-m", "benchmarks.failover.livekit_speech", stage]
 
 
-async def compare(
-    name: str, stage: str, wanted: Sequence[Trial], show: Callable[[Outcome], None]
-) -> list[Outcome]:
+async def compare(name: str, stage: str, wanted: Sequence[Trial]) -> list[Outcome]:
     """All trials of one subject in one *stage*: `tts` or `stt`."""
     with tempfile.TemporaryDirectory() as folder:
         pcm = Path(folder) / "caller.pcm"
@@ -91,10 +89,7 @@ async def compare(
                 lines.append(told._asdict())
             answers = await run.ask(command(name, stage), lines)
     judge = {"tts": spoken, "stt": heard}[stage]
-    done = [judge(name, it, answers[it.number]) for it in wanted]
-    for outcome in done:
-        show(outcome)
-    return done
+    return [judge(name, it, answers[it.number]) for it in wanted]
 
 
 def servers(stage: str, trial: Trial) -> tuple[SpeechServer, SpeechServer]:
@@ -126,7 +121,14 @@ def spoken(name: str, trial: Trial, told: Mapping[str, Any]) -> Outcome:
     said = " ".join(tones.words(sounds))
     first_s = told["audio"][0][0] - told["began"] if told["audio"] else math.inf
     return _judged(
-        name, trial, told, tones.REPLY, said, first_s, gap_s, tones.audio_lost_s(tones.REPLY, sounds)
+        name,
+        trial,
+        told,
+        tones.REPLY,
+        said,
+        first_s,
+        gap_s,
+        tones.audio_lost_s(tones.REPLY, sounds),
     )
 
 
@@ -163,5 +165,3 @@ def _judged(
         (told["errors"] or [""])[0],
         audio_lost_s,
     )
-
-

@@ -100,9 +100,7 @@ async def _serve(run: Run, wait_s: float) -> None:
             group.create_task(_trial(group, run, Asked(**json.loads(line)), wait_s))
 
 
-async def _trial(
-    group: asyncio.TaskGroup, run: Run, asked: Asked, wait_s: float
-) -> None:
+async def _trial(group: asyncio.TaskGroup, run: Run, asked: Asked, wait_s: float) -> None:
     """One trial, told as soon as its time is up: what a peer needs to clean up is not counted."""
     heard = Heard(asked)
     task = group.create_task(_caught(run, asked, heard))

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from trunkline.contracts import Context
 from trunkline.testing.simulated import SimTts, endpoint
-from trunkline.types import SAMPLE_RATE, STT, AudioFrame, Phrase, SpokenWord, Speech, Transcript
+from trunkline.types import SAMPLE_RATE, STT, AudioFrame, Phrase, Speech, SpokenWord, Transcript
 
 REPLY = (
     "We are open from eight until six during weekdays this month. Please bring your insurance card "
@@ -58,9 +58,7 @@ def seconds(pcm: NDArray[np.int16], rate: int) -> dict[str, float]:
 
 def words(heard: dict[str, float]) -> list[str]:
     """The words that sound: those of which half is there; one that sounds twice stands twice."""
-    return [
-        word for word, sound_s in heard.items() for _ in range(int(sound_s / _SOUND_S + 0.5))
-    ]
+    return [word for word, sound_s in heard.items() for _ in range(int(sound_s / _SOUND_S + 0.5))]
 
 
 def audio_lost_s(text: str, heard: dict[str, float]) -> float:
