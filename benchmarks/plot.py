@@ -135,11 +135,11 @@ def _faults(
     x_of = _scale(_SILENCE_S, _NAMES, _WIDTH - _NEVER)
     drawn = [f'<text x="10" y="{top + 14}" font-weight="bold">{escape(title)}</text>']
     drawn.append(f'<text x="{never}" y="{top + 14}" text-anchor="middle">rest lost</text>')
-    for value in (0.01, 0.1, 0.3, 1, 3, 10, 35):
-        drawn.append(
-            f'<text x="{x_of(value):.1f}" y="{top + 26}" text-anchor="middle" fill="#666">'
-            f"{value:g}</text>"
-        )
+    drawn += [
+        f'<text x="{x_of(value):.1f}" y="{top + 26}" text-anchor="middle" fill="#666">'
+        f"{value:g}</text>"
+        for value in (0.01, 0.1, 0.3, 1, 3, 10, 35)
+    ]
     top += 32
     faults = list(dict.fromkeys(row.fault for row in rows))
     for number, fault in enumerate(faults):

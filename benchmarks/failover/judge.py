@@ -47,9 +47,9 @@ class Outcome:
     """One trial of one subject; seconds.
 
     *next_s*: from the fault to the next useful token (`inf`: none came). *silence_s*: the longest
-    that the caller hears (`inf`: the rest never comes). *lost*, *again*: words of the answer that were not said, that were said
-    once more (or were never in it). *end*: `whole`, `short` (ended as if it were whole), `error`
-    (the application was told), `silent` (nothing within the wait).
+    that the caller hears (`inf`: the rest never comes). *lost*, *again*: words of the answer that
+    were not said, that were said once more (or were never in it). *end*: `whole`, `short` (ended as
+    if it were whole), `error` (the application was told), `silent` (not over within the wait).
     """
 
     subject: str

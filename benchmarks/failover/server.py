@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -49,8 +50,7 @@ def rest(said: str) -> str:
     return ANSWER[found.end() :] if found else ANSWER
 
 
-async def main() -> None:
-    faults = [FaultScript.parse(raw) for raw in json.loads(Path(sys.argv[1]).read_text())]
+async def main(faults: Sequence[FaultScript]) -> None:
     server = OpenAIServer(
         Answers(),
         LAW,
@@ -64,4 +64,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    told = json.loads(Path(sys.argv[1]).read_text())
+    asyncio.run(main([FaultScript.parse(raw) for raw in told]))

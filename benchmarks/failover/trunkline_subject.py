@@ -78,7 +78,10 @@ class Mouth(Voice):
         self.said.append((now, sentence))
         self._waiting[self.latest] = now + judge.VOICE_S
         self.clock.say(now, sentence)
-        asyncio.get_running_loop().call_later(judge.VOICE_S, lambda: self.on_change())
+        asyncio.get_running_loop().call_later(judge.VOICE_S, self._sounds)
+
+    def _sounds(self) -> None:
+        self.on_change()
 
     def drain_at(self, now: Mono) -> Mono:
         return Mono(max(self.clock.drain if self.said else -math.inf, now))
@@ -111,6 +114,7 @@ class Notes:
         zone: str = "",
         sample: Sample | None = None,
     ) -> None:
+        del data_class, zone, sample
         if type == "attempt.delta":
             self._heard.token(str(data.get("text", "")), where.attempt or 0)
 
