@@ -103,7 +103,7 @@ _STAGES = {
 }
 
 
-def failover(stages: Mapping[str, Sequence[judge.Row]], caption: str) -> str:
+def failover(stages: Mapping[str, Sequence[judge.Row]], captions: Mapping[str, str]) -> str:
     """Silence by fault and subject, logarithmic, with its range; at the right what never came.
 
     A hollow point: words were said twice.
@@ -116,12 +116,11 @@ def failover(stages: Mapping[str, Sequence[judge.Row]], caption: str) -> str:
     top = 30.0
     for stage, rows in stages.items():
         drawn, top = _faults(_STAGES[stage], rows, subjects, top)
-        body += drawn
-    body.append(
-        f'<text x="10" y="{top + 12}" fill="#666">{escape(caption)}; hollow: words twice</text>'
-    )
+        told = f"{captions[stage]}; hollow: words twice"
+        body += [*drawn, f'<text x="10" y="{top}" fill="#666">{escape(told)}</text>']
+        top += 16
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top + 24:.0f}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top:.0f}" '
         f'font-family="sans-serif" font-size="11">\n<rect width="100%" height="100%" '
         f'fill="#fff"/>\n' + "\n".join(body) + "\n</svg>\n"
     )

@@ -148,7 +148,7 @@ def test_the_table_has_medians_ranges_and_dropped_turns() -> None:
         "0.50 (0.40-0.60)",
         "5 words lost, **2/3 error**",
     ]
-    made = table.markdown({"llm": ROWS}, "a machine")
+    made = table.markdown({"llm": ROWS}, {"llm": "a machine"})
     assert "| cut | 0.50 (0.40-0.60) | 5 words lost, **2/3 error** |" in made
     assert "| cut | 0.50 (0.40-0.60) | never (2.00-never) |" in made
     assert made.endswith("a machine\n")
@@ -156,7 +156,7 @@ def test_the_table_has_medians_ranges_and_dropped_turns() -> None:
 
 def test_the_picture_is_well_formed_and_has_everybody() -> None:
     """One point for each fault and subject; one that never came is at the right."""
-    drawn = plot.failover({"llm": ROWS, "stt": ROWS}, "<here> & now")
+    drawn = plot.failover({"llm": ROWS, "stt": ROWS}, {"llm": "<here> & now", "stt": ""})
     root = ElementTree.fromstring(drawn)  # noqa: S314  # we drew it ourselves
     points = [it for it in root.iter() if it.tag.endswith("circle")]
     texts = ["".join(it.itertext()) for it in root.iter() if it.tag.endswith("text")]

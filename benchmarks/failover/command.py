@@ -9,10 +9,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks import machine, plot
 from benchmarks.failover import run, speech, table
-from benchmarks.failover.judge import Outcome, rows
+from benchmarks.failover.judge import Outcome, Row, rows
 
 STAGES = ("llm", "tts", "stt")
 FAULTS: Mapping[str, Sequence[str]] = {
@@ -29,32 +30,47 @@ def main(arguments: Sequence[str], results: Path) -> None:
     print("\n".join(f"{name}: {value}" for name, value in described.items()))
     recovery = asyncio.run(run.recovery(given.seed))
     print(f"first sentence of a healthy model: p50 {recovery[0]:.2f} s, p95 {recovery[1]:.2f} s")
-    outcomes: dict[str, list[Outcome]] = {}
-    loads: dict[str, float] = {}
+    measured: dict[str, Any] = {}
     for stage in given.stages:
+        outcomes, loads = list[Outcome](), dict[str, float]()
         for name in [it for it in _subjects(stage) if it in given.subjects]:
-            outcomes.setdefault(stage, []).extend(_measure(stage, name, given.trials, given.seed))
-            loads[f"{stage} {name}"] = round(os.getloadavg()[0], 1)
-    made = {stage: table.ordered(rows(them), FAULTS[stage]) for stage, them in outcomes.items()}
-    load = f"load {min(loads.values())} to {max(loads.values())} on {described['cores']} cores"
-    caption = f"{given.trials} trials of each fault; {described['processor']}, {load}, "
-    caption += described["date"]
-    print("\n" + table.markdown(made, caption))
-    if given.save:
-        results.mkdir(exist_ok=True)
-        told = {
+            outcomes += _measure(stage, name, given.trials, given.seed)
+            loads[name] = round(os.getloadavg()[0], 1)
+        measured[stage] = {
             "machine": described,
-            "load": loads,
+            "load_after": loads,
             "seed": given.seed,
             "trials": given.trials,
             "first_sentence_s": {"p50": recovery[0], "p95": recovery[1]},
-            "outcomes": {
-                stage: [_finite(asdict(it)) for it in them] for stage, them in outcomes.items()
-            },
+            "outcomes": [_finite(asdict(it)) for it in outcomes],
         }
-        (results / "failover.json").write_text(json.dumps(told, indent=1) + "\n")
-        (results / "failover.md").write_text(table.markdown(made, caption))
-        (results / "failover.svg").write_text(plot.failover(made, caption))
+    saved = results / "failover.json"
+    if given.save and saved.is_file():  # what was not measured this time keeps its figures
+        measured = json.loads(saved.read_text()) | measured
+    made, captions = shown(measured)
+    page = table.markdown(made, captions)
+    print("\n" + page)
+    if given.save:
+        results.mkdir(exist_ok=True)
+        saved.write_text(json.dumps(measured, indent=1) + "\n")
+        (results / "failover.md").write_text(page)
+        (results / "failover.svg").write_text(plot.failover(made, captions))
+
+
+def shown(measured: Mapping[str, Any]) -> tuple[dict[str, list[Row]], dict[str, str]]:
+    """Rows and caption of each stage of what was saved."""
+    made, captions = dict[str, list[Row]](), dict[str, str]()
+    for stage in [it for it in STAGES if it in measured]:
+        told = measured[stage]
+        machine_told, loads = told["machine"], told["load_after"].values()
+        outcomes = [Outcome(**_infinite(it)) for it in told["outcomes"]]
+        made[stage] = table.ordered(rows(outcomes), FAULTS[stage])
+        captions[stage] = (
+            f"{told['trials']} trials of each fault; {machine_told['processor']}, "
+            f"{machine_told['cores']} cores, load {min(loads)} to {max(loads)}, "
+            f"{machine_told['date']}"
+        )
+    return made, captions
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -82,6 +98,10 @@ def _measure(stage: str, name: str, times: int, seed: int) -> list[Outcome]:
     if stage == "llm":
         return asyncio.run(run.compare(name, run.trials(times, seed), seed))
     return asyncio.run(speech.compare(name, stage, speech.trials(stage, times, seed)))
+
+
+def _infinite(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: math.inf if value is None else value for name, value in fields.items()}
 
 
 def _finite(fields: Mapping[str, object]) -> dict[str, object]:

@@ -26,6 +26,7 @@ async def run(asked: subject.Asked, heard: subject.Heard) -> None:
         ],
         fallbacks=[{"primary": ["backup"]}],
     )
+    heard.restart()
     stream = await router.acompletion(
         model="primary", messages=[{"role": "user", "content": asked.text}], stream=True
     )

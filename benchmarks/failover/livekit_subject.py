@@ -23,6 +23,7 @@ async def run(asked: subject.Asked, heard: subject.Heard) -> None:
     adapter = FallbackAdapter(list(models), retry_on_chunk_sent="--retry-on-chunk-sent" in sys.argv)
     chat = ChatContext.empty()
     chat.add_message(role="user", content=asked.text)
+    heard.restart()
     try:
         # what an AgentSession passes on
         async with adapter.chat(chat_ctx=chat, conn_options=DEFAULT_API_CONNECT_OPTIONS) as stream:

@@ -18,8 +18,8 @@ def ordered(rows: Sequence[Row], faults: Sequence[str]) -> list[Row]:
     return sorted(rows, key=lambda row: faults.index(row.fault))
 
 
-def markdown(stages: Mapping[str, Sequence[Row]], caption: str) -> str:
-    """The tables of all stages."""
+def markdown(stages: Mapping[str, Sequence[Row]], captions: Mapping[str, str]) -> str:
+    """The tables of all stages, each with its caption."""
     parts = []
     for stage, rows in stages.items():
         parts.append(
@@ -28,7 +28,8 @@ def markdown(stages: Mapping[str, Sequence[Row]], caption: str) -> str:
         if stage == "llm":
             waits = {(it.fault, it.subject): seconds(it.next_s) for it in rows}
             parts.append(_table(_NEXT, rows, waits))
-    return "\n".join([*parts, f"{caption}\n"])
+        parts.append(f"{captions[stage]}\n")
+    return "\n".join(parts)
 
 
 def cell(row: Row) -> str:

@@ -128,8 +128,7 @@ class Notes:
 async def run(asked: subject.Asked, heard: subject.Heard) -> None:
     urls = {"primary": asked.primary, "backup": asked.backup}
     known = {name: Known(name, _EXPECTED[name]) for name in urls}
-    router, mouth = Router(RoutingPolicy(), known), Mouth()
-    heard.said = mouth.said
+    router = Router(RoutingPolicy(), known)
     ends: list[Settle] = []
     async with client_session() as session:
         stages = []
@@ -143,6 +142,9 @@ async def run(asked: subject.Asked, heard: subject.Heard) -> None:
             Notes(heard), router, {LLM: stages}, {TTS: "voice"}, time.monotonic,
             router.call(0.5), lambda *_: "",
         )  # fmt: skip
+        heard.restart()
+        mouth = Mouth()
+        heard.said = mouth.said
         thinker = Thinker(desk, AttemptPolicy(), mouth, Lips(mouth), mouth.drain_at)
         await thinker.run(
             Prompt((Message("user", asked.text),)),
