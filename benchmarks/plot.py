@@ -95,7 +95,7 @@ def _panel(
 
 
 _SILENCE_S = (0.01, 40.0)
-_LINE, _NAMES, _NEVER = 34, 170, 60
+_LINE, _NAMES, _NEVER = 24, 170, 60
 _STAGES = {
     "llm": "model: longest silence a caller hears, s",
     "tts": "synthesiser: longest silence, s",
@@ -115,7 +115,8 @@ def failover(stages: Mapping[str, Sequence[judge.Row]], captions: Mapping[str, s
     ]
     top = 30.0
     for stage, rows in stages.items():
-        drawn, top = _faults(_STAGES[stage], rows, subjects, top)
+        here = [name for name in subjects if any(row.subject == name for row in rows)]
+        drawn, top = _faults(_STAGES[stage], rows, here, top)
         told = f"{captions[stage]}; hollow: words twice"
         body += [*drawn, f'<text x="10" y="{top}" fill="#666">{escape(told)}</text>']
         top += 16
@@ -163,7 +164,7 @@ def _silence(row: judge.Row, y: float, x_of: Callable[[float], float], never: fl
     fill = "#fff" if row.again[0] else colour
     return [
         f'<path d="M{least:.1f} {y:.1f}H{most:.1f}" stroke="{colour}" stroke-opacity="0.5"/>',
-        f'<circle cx="{median:.1f}" cy="{y:.1f}" r="3" stroke="{colour}" fill="{fill}"/>',
+        f'<circle cx="{median:.1f}" cy="{y:.1f}" r="2.6" stroke="{colour}" fill="{fill}"/>',
     ]
 
 
