@@ -157,11 +157,10 @@ class CallSession:
     # -- facts ---------------------------------------------------------------------------------
 
     async def _leg(self) -> None:
-        clock = asyncio.get_running_loop().time
-        async for event in self._carrier.events():
+        async for event in self._carrier.events(self._hear):
             match event:
                 case Media():
-                    self._ear.media(event, Mono(clock()))
+                    self._hear(event)
                 case MarkPlayed(name):
                     if self._playout.mark(name):
                         self._note("playout.mark", {"name": name})
@@ -176,6 +175,9 @@ class CallSession:
                     self._put(_HungUp(reason, lost))
                     return
         self._put(_HungUp("the carrier went away"))
+
+    def _hear(self, media: Media) -> None:
+        self._ear.media(media, self._desk.now())
 
     async def _converse(self) -> _HungUp:
         """Decide and act until the call is over; why it ended."""

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import socket
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +50,9 @@ def handshake(request: web.Request) -> web.StreamResponse:
         size = 0
     if size != 16:
         raise web.HTTPBadRequest(text="Sec-WebSocket-Key has to be 16 bytes in base64\n")
-    accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()
+    accept = base64.b64encode(
+        hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
+    ).decode()
     upgrade = {"Upgrade": "websocket", "Connection": "upgrade", "Sec-WebSocket-Accept": accept}
     response = web.StreamResponse(status=101, headers=upgrade)
     response.force_close()
@@ -71,14 +74,15 @@ class MediaSocket:
         self._pace = pace
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader(message_bytes_max)
-        self._inbox: deque[Said] = deque()
+        self._inbox: deque[Said | InputError] = deque()
         self._inbox_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._watch: Watch | None = None
         self._paused = False  # only where no intake reads
-        self._gone = self._closing = self._heard_close = False
+        self._gone = self._closing = self._heard_close = self._flooded = False
         self._closed = asyncio.Event()
         self._turn = wire.Turn()
+        self._take: Callable[[bytes], bool] | None = None
         self._code: int | None = None
 
     @classmethod
@@ -109,9 +113,17 @@ class MediaSocket:
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Bytes of the peer, behind its handshake."""
         for said in self._reader.feed(data):
-            self._inbox.append(said)
-            self._inbox_bytes += _weight(said)
-        self._wake()
+            if isinstance(said, Violation) or said[0] == frames.CLOSE:
+                self._put(said)
+            elif self._flooded:
+                continue
+            elif not self._pace.take():
+                self._flooded = True
+                self._put(_too_many())
+            elif not self._taken(*said):
+                self._put(said)
+        if self._inbox:
+            self._wake()
         if self._watch is None and not self._paused and self._inbox_bytes > _HELD_BYTES_MAX:
             self._paused = True
             self._transport.pause_reading()
@@ -139,21 +151,37 @@ class MediaSocket:
             self.feed_eof()
             self._transport.abort()
 
+    def _put(self, said: Said | InputError) -> None:
+        self._inbox.append(said)
+        self._inbox_bytes += _weight(said)
+
+    def _taken(self, opcode: int, payload: bytes) -> bool:
+        """Whether a message needs no place in the inbox, because somebody took it at once."""
+        if self._take is None or self._inbox or self._closing or opcode != frames.TEXT:
+            return False
+        return self._take(payload)
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     # -- `Socket` -----------------------------------------------------------------------------
 
+    def offer(self, take: Callable[[bytes], bool] | None, /) -> None:
+        """As `wire.Socket` has it."""
+        self._take = take
+
     async def receive(self) -> bytes | str | None:
         """The next text message, None once closed; `InputError` if the peer broke the protocol."""
-        while (said := await self._next()) is not None:
-            await self._turn.take()
-            if isinstance(said, Violation):
-                await self.close(said.code, str(said))
+        while True:
+            await self._turn.take()  # before the next: what is returned has waited for nobody
+            if (said := await self._next()) is None:
+                return None
+            if isinstance(said, InputError):
+                if isinstance(said, Violation):
+                    await self.close(said.code, str(said))
                 raise said
             opcode, payload = said
-            self._count()
             match opcode:
                 case frames.TEXT:
                     return payload
@@ -166,7 +194,8 @@ class MediaSocket:
                     self._close_heard(payload)
                     await self.close(1000, "")
                     return None
-        return None
+                case _:  # a pong, which nobody asked for
+                    pass
 
     async def send(self, message: bytes, /) -> None:
         """Send one text message; returns when the peer keeps up; `CarrierLost` if it is gone."""
@@ -203,7 +232,7 @@ class MediaSocket:
 
     # -- inside -------------------------------------------------------------------------------
 
-    async def _next(self, *, closing: bool = False) -> Said | None:
+    async def _next(self, *, closing: bool = False) -> Said | InputError | None:
         """The next that was said; None: nothing more will be, or only to whoever is closing."""
         while not self._inbox or self._closing is not closing:
             if self._gone or self._closing is not closing:
@@ -220,7 +249,7 @@ class MediaSocket:
     async def _await_close(self) -> None:
         while not self._heard_close and (said := await self._next(closing=True)) is not None:
             await self._turn.take()
-            if isinstance(said, Violation):
+            if isinstance(said, InputError):
                 return
             if said[0] == frames.CLOSE:
                 self._close_heard(said[1])
@@ -228,13 +257,6 @@ class MediaSocket:
     def _close_heard(self, payload: bytes) -> None:
         self._heard_close = True
         self._code = int.from_bytes(payload[:2], "big") if payload else _NO_CODE
-
-    def _count(self) -> None:
-        if not self._pace.take():
-            raise wire.OverLimit(
-                f"media stream: more than {wire.MESSAGES_BURST} messages at once or "
-                f"{wire.MESSAGES_PER_S:g} a second; send a frame every 20 ms"
-            )
 
     async def _write(self, opcode: int, payload: bytes) -> None:
         if self._gone or self._transport.is_closing():
@@ -247,6 +269,13 @@ class MediaSocket:
                 raise CarrierLost("the media socket is gone") from gone
 
 
-def _weight(said: Said) -> int:
+def _too_many() -> wire.OverLimit:
+    return wire.OverLimit(
+        f"media stream: more than {wire.MESSAGES_BURST} messages at once or "
+        f"{wire.MESSAGES_PER_S:g} a second; send a frame every 20 ms"
+    )
+
+
+def _weight(said: Said | InputError) -> int:
     """What *said* takes of the inbox: a message without a byte takes some too."""
     return _MESSAGE_BYTES + (len(said[1]) if isinstance(said, tuple) else 0)

@@ -82,6 +82,11 @@ class Socket(Protocol):
         """The next message, None once closed; `InputError` if the peer broke the protocol."""
         ...
 
+    def offer(self, take: Callable[[bytes], bool] | None, /) -> None:
+        """Show messages to *take* before they wait for `receive`: those that come while none
+        waits. What it returns True for is done with. It raises nothing. None: no more."""
+        ...
+
     async def send(self, message: bytes, /) -> None:
         """Send one text message; returns when the peer keeps up; `CarrierLost` if it is gone."""
         ...
