@@ -113,8 +113,9 @@ class CallSession:
 
     def hear(self, window: Window, now: Mono) -> None:
         """The caller's next window was judged."""
-        if self._turns.would_count(window):
-            window = self._ear.without_echo(window)
+        if self._turns.would_begin(window):
+            window, echoes = self._ear.without_echo(window, self._turns.run)
+            self._turns.forget(echoes)
         if window.probability >= self._policies.turns.stay_probability:
             self._ear.voiced(window.start, window.end)
         for fact in self._turns.feed(window, now):
