@@ -84,6 +84,7 @@ class MediaSocket:
         self._turn = wire.Turn()
         self._take: Callable[[bytes], bool] | None = None
         self._code: int | None = None
+        self._verdict = 0
 
     @classmethod
     async def open(
@@ -179,7 +180,7 @@ class MediaSocket:
                 return None
             if isinstance(said, InputError):
                 if isinstance(said, Violation):
-                    await self.close(said.code, str(said))
+                    self._verdict = said.code
                 raise said
             opcode, payload = said
             match opcode:
@@ -204,7 +205,10 @@ class MediaSocket:
         await self._write(frames.TEXT, message)
 
     async def close(self, code: int, reason: str, /) -> None:
-        """Close with a handshake, within `CLOSE_S` or without one; idempotent."""
+        """Close with a handshake, within `CLOSE_S` or without one; idempotent.
+
+        A peer that broke RFC 6455 is told the code that it has for that, not *code*.
+        """
         if self._closing:
             await self._closed.wait()
             return
@@ -212,7 +216,10 @@ class MediaSocket:
         self._wake()  # whoever reads is told that there is nothing more
         try:
             async with asyncio.timeout(CLOSE_S):
-                await self._write(frames.CLOSE, code.to_bytes(2, "big") + wire.close_reason(reason))
+                await self._write(
+                    frames.CLOSE,
+                    (self._verdict or code).to_bytes(2, "big") + wire.close_reason(reason),
+                )
                 await self._await_close()
         except (TimeoutError, CarrierLost):
             self.abort()
