@@ -20,7 +20,7 @@ from typing import Final
 READ_MS: Final = 10
 """Half of a frame: the last of a hundred frames is late by this, far from the next one."""
 READ_BYTES: Final = 16 * 1024
-"""Of one socket at once: what the kernel may hold of it, half a second of a call."""
+"""Of one socket at once: what the kernel may hold of it, a second of a call."""
 
 
 class Intake:
@@ -51,12 +51,12 @@ class Intake:
         self._timer = loop.call_at(due_ms / 1000, self._read)
 
     def _read(self) -> None:
+        if not self._selector.get_map():
+            self._timer = None
+            return
+        self._schedule()  # first: whatever a reader raises, the others are read again
         for key, _ in self._selector.select(0):
             key.data(key.fileobj)
-        if self._selector.get_map():
-            self._schedule()
-        else:
-            self._timer = None
 
     def _forget(self, own: socket.socket) -> None:
         self._selector.unregister(own)
