@@ -41,10 +41,12 @@ from trunkline.telephony.door import (
     check_host,
     read_form,
 )
+from trunkline.telephony.intake import Intake
 from trunkline.telephony.leg import TwilioCarrier
+from trunkline.telephony.media_socket import MediaSocket
 from trunkline.telephony.settings import TelephonyConfig
 from trunkline.telephony.twiml import twiml_connect, twiml_hangup, twiml_refuse
-from trunkline.telephony.wire import CLOSE_S, AiohttpSocket, Pace
+from trunkline.telephony.wire import Pace
 from trunkline.types import CallId, Wall, uuid7
 
 SHUTDOWN_S: Final = 5.0
@@ -96,6 +98,7 @@ class TelephonyServer:
         self._closing = self._leaving = False
         self._stream_ended = -REDIRECT_S
         self._site: web.TCPSite | None = None
+        self._intake = Intake()
         self.app = web.Application(client_max_size=WEBHOOK_BYTES_MAX)
         self.app.add_routes(
             [
@@ -247,22 +250,16 @@ class TelephonyServer:
         if not self._signed(request, _ws(self._public(request)), {}):
             _log.warning(_UNSIGNED, MEDIA_PATH, _ws(self._public(request)))
             return web.Response(status=403, text="X-Twilio-Signature does not match\n")
-        ws: web.WebSocketResponse[bool] = web.WebSocketResponse(
-            timeout=CLOSE_S,
-            compress=False,  # mu-law does not compress, and deflate would cost each frame 50 us
-            max_msg_size=twilio.MESSAGE_BYTES_MAX,
-            decode_text=False,
-            autoping=False,  # so that pings count as what they are: messages to be answered
-        )
+        pace = Pace(wire.MESSAGES_PER_S, wire.MESSAGES_BURST, asyncio.get_running_loop().time)
         try:
-            await ws.prepare(request)
+            socket, response = await MediaSocket.open(
+                request, self._intake, twilio.MESSAGE_BYTES_MAX, pace
+            )
         except ConnectionError:
             return web.Response(status=400)  # it left while it was let in: nobody reads this
-        pace = Pace(wire.MESSAGES_PER_S, wire.MESSAGES_BURST, asyncio.get_running_loop().time)
-        socket = AiohttpSocket(ws, request.transport, pace)
         if self._leaving or self.admission.full:
             await socket.close(1013, "busy: try again later")
-            return ws
+            return response
         room = self._has_room(request)
         self._runner.admit(request.protocol)
         self.admission.streams += 1
@@ -274,9 +271,9 @@ class TelephonyServer:
             self._stream_ended = asyncio.get_running_loop().time()
             if not self.calls:
                 self._idle.set()
-        return ws
+        return response
 
-    async def _stream(self, socket: AiohttpSocket, *, room: bool) -> None:
+    async def _stream(self, socket: MediaSocket, *, room: bool) -> None:
         try:
             decoder, started = await leg.accept(socket, start_s=self.config.start_s)
             started = self._admit(started)
