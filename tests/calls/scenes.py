@@ -14,6 +14,7 @@ from trunkline.calls.steps import Routes, SttStage, TtsStage
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.health import Expected
 from trunkline.core.routing import Known, Router, RoutingPolicy
+from trunkline.core.speech_plan import RECOGNISER, SYNTHESISER
 from trunkline.records.events import KINDS, problems
 from trunkline.records.resume import BrokenCall
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
@@ -126,6 +127,8 @@ class Scene:
         await fillers.render(self.tts)
         agent = Agent(lambda: persona, self.tools, routes, self.policies, fillers)
         known = {llm.endpoint.name: Known(llm.endpoint.failure_domain, FAST) for llm in self.llms}
+        known |= {tts.endpoint.name: Known("", SYNTHESISER) for tts in self.tts}
+        known |= {stt.endpoint.name: Known("", RECOGNISER) for stt in self.ears or self.stts}
         router = Router(RoutingPolicy(), known)
         worker = Worker(agent, pacer, router, lambda _: self.journal)
         if self.prepared:
