@@ -47,7 +47,8 @@ def test_a_fast_synthesiser_is_waited_for_less_and_a_slow_one_longer() -> None:
     patient = speaking(SynthesisPolicy(), slow, VOICES, T)
     assert quick.hedge_after_s == pytest.approx(0.6)
     assert 0.7 < patient.hedge_after_s <= 1.0
-    assert (quick.recovery_q95_s, patient.recovery_q95_s) == (0.25, 1.2)
+    assert quick.recovery_q95_s < 0.3
+    assert patient.recovery_q95_s == 1.2
     assert 0.5 <= patient.gap_floor_s <= 0.6
 
 
@@ -62,9 +63,8 @@ def test_recognisers_are_learnt_too() -> None:
     assert new.final_after_s == pytest.approx(0.7)
     assert new.interim_after_s == pytest.approx(0.9, abs=0.05)
     quick, patient = (hearing(HearingPolicy(), it, EARS, T) for it in (fast, slow))
-    assert quick.final_after_s <= 0.6
     assert quick.interim_after_s == 0.6
-    assert patient.final_after_s > 0.7
+    assert quick.final_after_s < patient.final_after_s <= 1.0
     assert patient.interim_after_s == 1.5
 
 

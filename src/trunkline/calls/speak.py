@@ -351,7 +351,7 @@ class Speaker:
     # -- inside --------------------------------------------------------------------------------
 
     def _stages(self) -> list[TtsStage]:
-        """The synthesisers in the order to ask them: behind the first the most alike of the well."""
+        """The synthesisers in the order to ask them: then the most alike of the well."""
         order, well = self._desk.order(TTS)
         stages = {stage.endpoint.name: stage for stage in order}
         alike = by_voice([stage.endpoint for stage in order], well)

@@ -26,7 +26,7 @@ from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Expected
 from trunkline.core.hearing import HearingPolicy
 from trunkline.core.routing import Known
-from trunkline.core.speech_plan import RECOGNISER, SYNTHESISER
+from trunkline.core.speech_plan import PRIORS
 from trunkline.core.synthesis_words import SynthesisPolicy
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
@@ -38,9 +38,6 @@ STAGES: Mapping[StageName, DataClass] = {
     TTS: DataClass.SPEECH_TEXT,
 }
 """The stages that a route can be of, and what each sends to its endpoint. The only such list."""
-
-PRIORS: Mapping[StageName, Expected] = {STT: RECOGNISER, TTS: SYNTHESISER}
-"""What is expected of an endpoint of a stage; of others, the worst."""
 
 
 def _resolve(path: Path, info: ValidationInfo) -> Path:

@@ -12,17 +12,18 @@ What the configuration fixes (`fixed` of the policies) is not learnt. Learnt val
 bounds: a sick endpoint must not teach the worker to wait for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from trunkline.core.health import Expected
 from trunkline.core.hearing import HearingPolicy
 from trunkline.core.routing import Patience, Router
 from trunkline.core.synthesis_words import SynthesisPolicy
-from trunkline.types import Mono
+from trunkline.types import STT, TTS, Mono, StageName
 
 SYNTHESISER = Expected(0.2, 0.4, 0.01, sentence_s=0.1, gap_p999_s=0.25)
 RECOGNISER = Expected(0.2, 0.5, 0.01, sentence_s=0.05, gap_p999_s=0.6)
+PRIORS: Mapping[StageName, Expected] = {STT: RECOGNISER, TTS: SYNTHESISER}
 """What is expected of one that was never measured: managed ones, over the network."""
 SPEAKING = Patience(noticed=3, delays=range(3, 11))
 HEARING = Patience(noticed=3, delays=range(4, 11))
