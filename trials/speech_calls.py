@@ -8,6 +8,7 @@ tape by its own sound. Behind the recognisers is pocketsphinx, and what it under
 """
 
 import asyncio
+import gc
 import math
 import os
 import random
@@ -143,6 +144,8 @@ class Studio:
     words: Words
     recogniser: PocketsphinxStt
     judges: Executor
+    ears: asyncio.Queue[VadPool]
+    """One for each call that is up: to load one takes a frame or two of the others."""
     seen: dict[Order, Seen] = field(default_factory=dict)
     discarded: list[str] = field(default_factory=list)
     failed: dict[Order, str] = field(default_factory=dict)
@@ -180,7 +183,13 @@ async def studio() -> AsyncIterator[Studio]:
     spawn = get_context("spawn")
     try:
         with ProcessPoolExecutor(1, spawn, initializer=os.nice, initargs=(10,)) as judges:
-            yield Studio(words, recogniser, judges)
+            ears = asyncio.Queue[VadPool](AT_ONCE)
+            for _ in range(AT_ONCE):
+                ears.put_nowait(VadPool())
+            # A full collection of what start-up left takes two frames of every call.
+            gc.collect()
+            gc.freeze()
+            yield Studio(words, recogniser, judges, ears)
     finally:
         await recogniser.close()
 
@@ -229,13 +238,14 @@ async def called(studio: Studio, order: Order) -> tuple[CallResult, MemoryJourna
             ]
             mouths = [WordVoice(studio.words)]
         mind = SimLlm("mind", lambda _: tokens(answer, first_s=0.15, gap_s=0.02))
-        result = await _run({STT: ears, LLM: [mind], TTS: mouths}, journal)
+        result = await _run(studio, {STT: ears, LLM: [mind], TTS: mouths}, journal)
     return result, journal, moment
 
 
-async def _run(routes: Routes, journal: MemoryJournal) -> CallResult:
+async def _run(studio: Studio, routes: Routes, journal: MemoryJournal) -> CallResult:
     persona = Persona("Desk", "en", "Be brief.", GREETING, "Sorry.", asks_consent=False)
-    pacer = Pacer(await asyncio.to_thread(VadPool))
+    vad = studio.ears.get_nowait()
+    pacer = Pacer(vad)
     known = {
         it.endpoint.name: Known(it.endpoint.name, PRIORS[it.endpoint.stage])
         for name in (STT, TTS)
@@ -265,6 +275,7 @@ async def _run(routes: Routes, journal: MemoryJournal) -> CallResult:
         finally:
             await server.close()
             pacing.cancel()
+            studio.ears.put_nowait(vad)
 
 
 def _voices(

@@ -154,7 +154,8 @@ async def working(
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
         worker = Worker(agent, Pacer(VadPool()), router, journal)
-        probes = Probes(router, routes[LLM], asyncio.get_running_loop().time)
+        probed = [stage for name in routes for stage in routes[name]]
+        probes = Probes(router, probed, asyncio.get_running_loop().time)
         recall = Recall(records)
 
         async def answer(carrier: TwilioCarrier) -> None:
