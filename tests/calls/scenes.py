@@ -14,6 +14,8 @@ from trunkline.calls.steps import Routes, SttStage, TtsStage
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.health import Expected
 from trunkline.core.routing import Known, Router, RoutingPolicy
+from trunkline.core.speech_plan import RECOGNISER, SYNTHESISER
+from trunkline.errors import Fault
 from trunkline.records.events import KINDS, problems
 from trunkline.records.resume import BrokenCall
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
@@ -31,6 +33,7 @@ from trunkline.testing.simulated import (
 from trunkline.types import (
     Delta,
     Finish,
+    Mono,
     Persona,
     Prompt,
     StageName,
@@ -106,6 +109,8 @@ class Scene:
     filler: str = ""
     reprompts: bool = False
     vad: Callable[[], SimVad] = SimVad
+    sick: Sequence[str] = ()  # endpoints that failed often in calls before
+    spent: bool = False  # the worker's budget, and the call's own rescue
 
     async def play(self, broken: BrokenCall | None = None) -> "Scene":
         """Run the call to its end; *broken*: it goes on with that one."""
@@ -126,7 +131,14 @@ class Scene:
         await fillers.render(self.tts)
         agent = Agent(lambda: persona, self.tools, routes, self.policies, fillers)
         known = {llm.endpoint.name: Known(llm.endpoint.failure_domain, FAST) for llm in self.llms}
+        known |= {tts.endpoint.name: Known("", SYNTHESISER) for tts in self.tts}
+        known |= {stt.endpoint.name: Known("", RECOGNISER) for stt in self.ears or self.stts}
         router = Router(RoutingPolicy(), known)
+        for name in [name for name in self.sick for _ in range(3)]:
+            router.failed(name, Fault.CUT, Mono(asyncio.get_running_loop().time()))
+        while self.spent and router.budget.rescue(owed=False):
+            pass
+        self.router = router
         worker = Worker(agent, pacer, router, lambda _: self.journal)
         if self.prepared:
             await worker.prepare()

@@ -22,7 +22,14 @@ from trunkline.calls.policies import Policies
 from trunkline.calls.probes import Probes
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
-from trunkline.config.models import Config, attempt_policy, known_endpoints, turn_policy
+from trunkline.config.models import (
+    Config,
+    attempt_policy,
+    hearing_policy,
+    known_endpoints,
+    synthesis_policy,
+    turn_policy,
+)
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.splice import GO_ON, can_go_on
 from trunkline.errors import ConfigError, InputError, TrunklineError
@@ -137,12 +144,18 @@ async def working(
             lambda: persona(practice, _now(), asks_consent=settings.consent.ask),
             tools,
             routes,
-            Policies(attempt_policy(settings.policy), turn_policy(settings.turn)),
+            Policies(
+                attempt_policy(settings.policy),
+                turn_policy(settings.turn),
+                synthesis=synthesis_policy(settings.policy.tts),
+                hearing=hearing_policy(settings.policy.stt),
+            ),
             fillers,
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
         worker = Worker(agent, Pacer(VadPool()), router, journal)
-        probes = Probes(router, routes[LLM], asyncio.get_running_loop().time)
+        probed = [stage for name in routes for stage in routes[name]]
+        probes = Probes(router, probed, asyncio.get_running_loop().time)
         recall = Recall(records)
 
         async def answer(carrier: TwilioCarrier) -> None:
