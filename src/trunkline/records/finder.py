@@ -117,6 +117,11 @@ class ProcessFinder(Finder):
         self._not_before = 0.0
         self._starting = asyncio.Lock()
 
+    @property
+    def pid(self) -> int | None:
+        """The clerk, if there is one."""
+        return None if self._process is None else self._process.pid
+
     @classmethod
     async def start(cls, directory: Path) -> "ProcessFinder":
         """One whose clerk is loading."""
