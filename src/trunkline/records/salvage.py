@@ -72,10 +72,9 @@ class Salvage:
 
         Raises `InputError` if *call* is no id and `RecordError` if its sealed journal is damaged.
         """
-        wire.check_call_id(call)
-        if (events := self._in_logs(call)) is None and self.store.has(call):
-            events = self.store.open_call(call).events
-        if events is None:
+        if self.store.has(call):  # then a log may have lost its beginning
+            return broken_call(self.store.open_call(call).events)
+        if (events := self._in_logs(call)) is None:
             self.take_dead()
             events = self._in_logs(call)
         return broken_call(events) if events else None
@@ -117,11 +116,13 @@ class Salvage:
         try:
             for number, path in enumerate(disk.segments(directory)):
                 with path.open("rb") as file:
-                    if os.fstat(file.fileno()).st_size <= framing.HEADER_BYTES:
-                        # Its place is kept: the worker died while it made the file.
-                        segments.append(mmap.mmap(-1, framing.HEADER_BYTES))
-                        continue
-                    segments.append(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                    # Nothing cannot be mapped: a worker may die while it makes a file.
+                    empty = os.fstat(file.fileno()).st_size == 0
+                    segments.append(
+                        mmap.mmap(-1, 1)
+                        if empty
+                        else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    )
                 for offset, call in _walk(segments[-1]):
                     calls.setdefault(call, array("Q")).extend((number, offset))
         except OSError:
@@ -175,6 +176,8 @@ class Salvage:
 def _walk(segment: mmap.mmap) -> Iterator[tuple[int, CallId]]:
     """Offset and call of each record, up to the first that is none; no checksum is looked at."""
     at, end = framing.HEADER_BYTES, len(segment)
+    if segment[:at] != framing.header(disk.WAL_MAGIC):
+        return
     while at + _HEAD_BYTES < end:
         head = segment[at : at + _HEAD_BYTES]
         size, length = int.from_bytes(head[:4], "little"), head[-1]
