@@ -51,7 +51,7 @@ PENDING_MAX: Final = 64
 """Connections that a worker may leave lying: it takes one within a turn of its loop."""
 PATIENCE_S: Final = 8.0
 """For a worker to come up, if none is there: carriers wait for a webhook for 15 s (Twilio)."""
-RETURN_S: Final = 2.0
+RETURN_S: Final = 1.5
 """Before a worker is started again while others are there: to load takes a core for a second or
 two, which is wanted by those to whom its callers come back."""
 REFUSE_S: Final = 2.0

@@ -2,8 +2,8 @@
 
 python -m trunkline.records.clerk RECORDS
 
-A line with a call id on standard input is answered by a line of JSON (`finder.Answer`) on standard
-output, in turn. When nobody has asked for a moment it seals what it holds, for no more than a
+An empty answer says that it has loaded. Then a line with a call id on standard input is answered by
+a line of JSON (`finder.Answer`) on standard output, in turn. When nobody has asked for a moment it seals what it holds, for no more than a
 share of a core. It ends with its standard input, once all is sealed, also if its worker was killed.
 """
 
@@ -33,6 +33,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker drains first, and then closes our input
     salvage = Salvage(Store(Path(sys.argv[1])))
+    _say(Answer())
     pending, wait_s, open_ = b"", SEAL_FIRST_S, True
     idle = True
     while open_:

@@ -28,8 +28,10 @@ log = logging.getLogger(__name__)
 
 ANSWER_BYTES_MAX: Final = 2**24
 """Of one call's state; a history that is longer than a model can read."""
-ANSWER_S: Final = 3.0
-"""A clerk that owes an answer for longer hangs, and is killed; answers take milliseconds."""
+START_S: Final = 20.0
+"""For a clerk to load: half a second of a core that is not wanted elsewhere."""
+ANSWER_S: Final = 5.0
+"""A loaded clerk that owes an answer for longer hangs, and is killed; answers take milliseconds."""
 ASKED_MAX: Final = 1024
 """Questions at a time: more than a worker has callers."""
 AGAIN_S: Final = 1.0
@@ -113,7 +115,9 @@ class ProcessFinder(Finder):
         self._directory = directory
         self._process: Process | None = None
         self._asked: deque[asyncio.Future[bytes]] = deque()
+        self._loaded: asyncio.Future[bytes] | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._hung: Process | None = None
         self._not_before = 0.0
         self._starting = asyncio.Lock()
 
@@ -124,7 +128,7 @@ class ProcessFinder(Finder):
 
     @classmethod
     async def start(cls, directory: Path) -> "ProcessFinder":
-        """One whose clerk is loading."""
+        """One whose clerk is loading: `find` waits for it, within `START_S`."""
         made = cls(directory)
         await made._living()
         return made
@@ -139,11 +143,16 @@ class ProcessFinder(Finder):
         self._asked.append(answer)
         process.stdin.write(call.encode() + b"\n")
         try:
+            if self._loaded is not None:
+                async with asyncio.timeout(START_S):
+                    await asyncio.shield(self._loaded)
             async with asyncio.timeout(ANSWER_S):
                 line = await answer
         except TimeoutError:
-            log.warning("the clerk of the records is killed: no answer in %g s", ANSWER_S)
-            process.kill()
+            if self._hung is not process:
+                self._hung = process
+                log.warning("the clerk of the records is killed: no answer in %g s", ANSWER_S)
+                process.kill()
             return None
         if not line.endswith(b"\n"):
             return None  # it died: the next one is asked
@@ -186,6 +195,8 @@ class ProcessFinder(Finder):
             except OSError as error:
                 log.warning("no process for the clerk of the records: %s", error.strerror)
                 return None
+            self._loaded = asyncio.get_running_loop().create_future()
+            self._asked.append(self._loaded)
             self._reading = asyncio.ensure_future(self._read(self._process))
             return self._process
 

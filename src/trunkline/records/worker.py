@@ -27,8 +27,9 @@ from trunkline.records.salvage import Salvage
 from trunkline.records.store import Store
 from trunkline.types import CallId
 
-FIND_S: Final = 4.0
-"""How long a broken call's journal is looked for: a worker that lives may be sealing it."""
+FIND_S: Final = 8.0
+"""How long a broken call's journal is looked for: a worker that lives may be sealing it, a machine
+may be starved. Half of what a carrier waits for an answer (Twilio, 15 s)."""
 _FIND_AGAIN_S: Final = 0.05
 _FIND_AGAIN_S_MAX: Final = 0.4
 SEAL_S: Final = 30.0
