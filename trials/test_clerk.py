@@ -64,10 +64,11 @@ def test_a_clerk_that_fails_is_replaced(tmp_path: Path, how: signal.Signals) -> 
     async def main() -> None:
         async with worker(tmp_path) as (records, finder):
             await die(tmp_path, *CALLS)
+            assert await records.find(CALLS[0], 20.0) is not None  # it has loaded
             before = finder.pid
             assert before is not None
             os.kill(before, how)
-            found = await records.find(CALLS[0], 20.0)
+            found = await records.find(CALLS[1], 20.0)
             assert found is not None
             assert finder.pid != before
 

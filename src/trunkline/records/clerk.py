@@ -3,8 +3,9 @@
 python -m trunkline.records.clerk RECORDS
 
 An empty answer says that it has loaded. Then a line with a call id on standard input is answered by
-a line of JSON (`finder.Answer`) on standard output, in turn. When nobody has asked for a moment it seals what it holds, for no more than a
-share of a core. It ends with its standard input, once all is sealed, also if its worker was killed.
+a line of JSON (`finder.Answer`) on standard output, in turn. When nobody has asked for a moment it
+seals what it holds, for no more than a share of a core. It ends with its standard input, once all
+is sealed, also if its worker was killed.
 """
 
 import os
