@@ -259,7 +259,8 @@ def test_a_drain_ends_in_its_time(tmp_path: Path) -> None:
             taped = await placed.taped()
         said = [note for it in taped for note in it.notes if "I have to end this call" in note]
         assert len(said) == FEW, [it.notes for it in taped]
-        print(f"drained within 2 s: ended after {took_s:.1f} s, {len(said)} callers were told")
+        # Behind the drain carriers are given `REDIRECT_S` to ask what to tell their callers.
+        print(f"drain of 2 s: ended after {took_s:.1f} s, {len(said)} callers were told")
         assert 2.0 <= took_s <= 12.0
 
     asyncio.run(main())
