@@ -102,7 +102,7 @@ class Scene:
     tts: Sequence[TtsStage] = field(default_factory=lambda: [SimTts("voice")])
     second_stt: Sequence[str | Exception | None] = ()
     ears: Sequence[SttStage] = ()  # instead of the two that hear these
-    pardon: str = ""
+    say_again: str = ""
     prepared: bool = False  # the worker has rendered its spare line
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
@@ -118,7 +118,7 @@ class Scene:
         self.llms = [SimLlm("primary", self.primary), SimLlm("backup", self.backup)]
         self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
         self.journal, self.tools = MemoryJournal(), Tools(self.tool_s)
-        persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY, pardon=self.pardon)
+        persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY, say_again=self.say_again)
         if self.reprompts:
             persona = replace(persona, reprompt=REPROMPT, farewell=FAREWELL)
         routes: Routes = {

@@ -38,7 +38,8 @@ from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
 from trunkline.ops.meter import Meter, OwnDoor
 from trunkline.providers.registry import Resources, build, open_route_stages, route
-from trunkline.records.resume import BrokenCall, broken_call
+from trunkline.records.finder import ProcessFinder
+from trunkline.records.resume import BrokenCall
 from trunkline.records.worker import WorkerRecords
 from trunkline.telephony.leg import TwilioCarrier
 from trunkline.telephony.server import (
@@ -127,7 +128,10 @@ async def working(
     check_language(config, agent_name, practice.language)
     tools = open_tools(practice, settings.folder, _now)
     async with AsyncExitStack() as stack:
-        records = await stack.enter_async_context(WorkerRecords(config.records.directory, name))
+        directory = config.records.directory
+        finder = await ProcessFinder.start(directory)
+        opening = WorkerRecords(directory, name, finder=finder)
+        records = await stack.enter_async_context(opening)
         session = await stack.enter_async_context(client_session())
         gate = Gate(lambda decision: _note_egress(worker, decision))
         resources = Resources(session, gate, os.environ)
@@ -198,8 +202,7 @@ class Recall:
         try:
             found = self._known.pop(call, None)
             if found is None:
-                events = await self._records.find(call)
-                found = None if events is None else broken_call(events)
+                found = await self._records.find(call)
         except TrunklineError as error:  # a caller waits: an operator reads the rest
             log.error("call %s cannot be resumed: %s", call, error)  # noqa: TRY400  # no trace
             return None
