@@ -53,8 +53,8 @@ lock: .tools/.uv  ## Compile requirements/*.txt, and those of the peers, anew (A
 	$(LOCK_OURS) pyproject.toml requirements/runtime.in --extra espeak -o requirements/runtime.txt $(ARGS)
 	$(LOCK_OURS) pyproject.toml requirements/dev.in --extra espeak --group dev -o requirements/dev.txt $(ARGS)
 	$(LOCK_OURS) requirements/tools.in -o requirements/tools.txt $(ARGS)
-	for peer in livekit pipecat; do \
-		$(LOCK) benchmarks/density/peers/$$peer.in -o benchmarks/density/peers/$$peer.txt $(ARGS) || exit 1; \
+	for peer in benchmarks/*/peers/*.in; do \
+		$(LOCK) $$peer -o $${peer%.in}.txt $(ARGS) || exit 1; \
 	done
 
 clean:  ## Remove everything that make made

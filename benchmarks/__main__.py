@@ -1,5 +1,7 @@
 """`python -m benchmarks`: what the steps of the media path cost, and how many calls a core carries.
 
+`python -m benchmarks failover`: what callers hear when a model fails; it has options of its own.
+
 Medians and ratios of one run; nothing here fails because a machine is slow.
 """
 
@@ -12,6 +14,7 @@ from pathlib import Path
 from benchmarks import costs, machine, plot
 from benchmarks.density import compare, subjects
 from benchmarks.density.run import Density
+from benchmarks.failover import command as failover
 
 RESULTS = Path(__file__).parent / "results"
 CALLS = (10, 20)
@@ -19,6 +22,9 @@ CALLS = (10, 20)
 
 def main() -> None:
     """Measure, print, and save if asked to."""
+    if sys.argv[1:2] == ["failover"]:
+        failover.main(sys.argv[2:], RESULTS)
+        return
     given = _arguments()
     described = machine.describe()
     told: dict[str, object] = {"machine": described}
@@ -63,7 +69,7 @@ def _arguments() -> argparse.Namespace:
     given = parser.parse_args()
     unknown = set(given.what) - {"costs", "density"}
     if unknown:
-        parser.error(f"costs and density are what there is, not {', '.join(sorted(unknown))}")
+        parser.error(f"costs, density or failover alone: there is no {', '.join(sorted(unknown))}")
     if min(given.calls) < 1 or given.rounds < 1 or given.seconds <= 0:
         parser.error("--calls, --rounds and --seconds have to be above zero")
     if given.against is not None and not (given.against / "trunkline").is_dir():

@@ -1,14 +1,21 @@
 """A small picture of the density runs, as SVG, by hand: one picture needs no plotting library."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from benchmarks.density.compare import Row
 from benchmarks.density.run import BEHIND_S
+from benchmarks.failover import judge
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 720, 260, 52, 56, 64
-_COLOURS = {"trunkline": "#1f5fa8", "livekit": "#b3471d", "pipecat": "#5a7d2b"}
+_COLOURS = {
+    "trunkline": "#1f5fa8",
+    "livekit": "#b3471d",
+    "livekit-retry": "#e0a080",
+    "pipecat": "#5a7d2b",
+    "litellm": "#8a5aa8",
+}
 _OTHER = "#888"
 _PANELS: tuple[tuple[str, Callable[[Row], float], float], ...] = (
     ("CPU-seconds per call-second", lambda row: row.cpu_s_per_call_s, 1e-4),
@@ -85,6 +92,80 @@ def _panel(
             for calls, value, behind in line
         ]
     return drawn
+
+
+_SILENCE_S = (0.01, 40.0)
+_LINE, _NAMES, _NEVER = 24, 170, 60
+_STAGES = {
+    "llm": "model: longest silence a caller hears, s",
+    "tts": "synthesiser: longest silence, s",
+    "stt": "recogniser: words late after the caller's last, s",
+}
+
+
+def failover(stages: Mapping[str, Sequence[judge.Row]], captions: Mapping[str, str]) -> str:
+    """Silence by fault and subject, logarithmic, with its range; at the right what never came.
+
+    A hollow point: words were said twice.
+    """
+    subjects = list(dict.fromkeys(row.subject for rows in stages.values() for row in rows))
+    body = [
+        f'<text x="{_NAMES + number * 110}" y="18" fill="{_colour(name)}">{escape(name)}</text>'
+        for number, name in enumerate(subjects)
+    ]
+    top = 30.0
+    for stage, rows in stages.items():
+        here = [name for name in subjects if any(row.subject == name for row in rows)]
+        drawn, top = _faults(_STAGES[stage], rows, here, top)
+        told = f"{captions[stage]}; hollow: words twice"
+        body += [*drawn, f'<text x="10" y="{top}" fill="#666">{escape(told)}</text>']
+        top += 16
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top:.0f}" '
+        f'font-family="sans-serif" font-size="11">\n<rect width="100%" height="100%" '
+        f'fill="#fff"/>\n' + "\n".join(body) + "\n</svg>\n"
+    )
+
+
+def _faults(
+    title: str, rows: Sequence[judge.Row], subjects: Sequence[str], top: float
+) -> tuple[list[str], float]:
+    """One panel that begins at *top*, and where it ends."""
+    never = _WIDTH - _NEVER / 2
+    x_of = _scale(_SILENCE_S, _NAMES, _WIDTH - _NEVER)
+    drawn = [f'<text x="10" y="{top + 14}" font-weight="bold">{escape(title)}</text>']
+    drawn.append(f'<text x="{never}" y="{top + 14}" text-anchor="middle">rest lost</text>')
+    drawn += [
+        f'<text x="{x_of(value):.1f}" y="{top + 26}" text-anchor="middle" fill="#666">'
+        f"{value:g}</text>"
+        for value in (0.01, 0.1, 0.3, 1, 3, 10, 35)
+    ]
+    top += 32
+    faults = list(dict.fromkeys(row.fault for row in rows))
+    for number, fault in enumerate(faults):
+        y = top + number * _LINE
+        shade = "#f4f4f4" if number % 2 == 0 else "#fff"
+        drawn.append(f'<rect x="0" y="{y}" width="{_WIDTH}" height="{_LINE}" fill="{shade}"/>')
+        drawn.append(f'<text x="10" y="{y + _LINE / 2 + 4}">{escape(fault)}</text>')
+        for row in (it for it in rows if it.fault == fault):
+            step = _LINE / (len(subjects) + 1)
+            at = y + (subjects.index(row.subject) + 1) * step
+            drawn += _silence(row, at, x_of, never)
+    return drawn, top + len(faults) * _LINE + 12
+
+
+def _silence(row: judge.Row, y: float, x_of: Callable[[float], float], never: float) -> list[str]:
+    low, high = _SILENCE_S
+    places = [
+        never if value == math.inf else x_of(min(max(value, low), high)) for value in row.silence_s
+    ]
+    median, least, most = places
+    colour = _colour(row.subject)
+    fill = "#fff" if row.again[0] else colour
+    return [
+        f'<path d="M{least:.1f} {y:.1f}H{most:.1f}" stroke="{colour}" stroke-opacity="0.5"/>',
+        f'<circle cx="{median:.1f}" cy="{y:.1f}" r="2.6" stroke="{colour}" fill="{fill}"/>',
+    ]
 
 
 def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], float]:

@@ -17,6 +17,7 @@ from typing import Final
 BLOCKS: Final = 10
 GROWTH_MAX: Final = 0.02
 """What counts as growth, as a share of what there was at the end of the warm-up."""
+PER_CALL: Final = ("tasks", "fds", "sockets")
 _Z: Final = 1.96
 
 
@@ -70,8 +71,19 @@ def table(found: Sequence[Growth]) -> str:
 
 
 def judged(samples: Sequence[Mapping[str, float]], warm_up_s: float) -> list[Growth]:
-    """The growth of every column but the clock's and the counters', after the warm-up."""
+    """The growth of every column but the clock's and the counters', after the warm-up.
+
+    What each call holds is counted by call: on a machine that grows busier the worker hears later
+    of those that were hung up, so more of them are up.
+    """
     start = samples[0]["mono"] + warm_up_s
     kept = [sample for sample in samples if sample["mono"] >= start]
     names = [name for name in samples[0] if name not in ("mono", "closed", "calls", "starved_s")]
-    return [growth(name, [sample[name] for sample in kept]) for name in names]
+    found = []
+    for name in names:
+        if name in PER_CALL:
+            shares = [sample[name] / max(sample["calls"], 1) for sample in kept]
+            found.append(growth(f"{name}/call", shares))
+        else:
+            found.append(growth(name, [sample[name] for sample in kept]))
+    return found

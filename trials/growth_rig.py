@@ -7,8 +7,10 @@ calls at once in its place. Everything is drawn from one seed.
 
 import asyncio
 import json
+import math
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -77,13 +79,17 @@ class Caller(Line):
             self._muted = True
             self._end()
 
+    def drop(self) -> None:
+        """The line is gone."""
+        self._transport.abort()
+
     def _end(self) -> None:
         match self._ending:
             case "stop":
                 self._transport.write(frame(self._side.stop()))
                 self._transport.close()
             case "abort":
-                self._transport.abort()
+                self.drop()
             case "half_close":
                 self._transport.write_eof()
             case _:
@@ -118,29 +124,38 @@ class Soak:
     placed: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     verified: int = 0
+    lines: list[Caller] = field(default_factory=list)
+    ended: float = math.inf
+    """When the load ended: what is sampled later tells of the end, not of growth."""
 
     async def run(self, calls: int, seconds: float) -> None:
         """*calls* at once for *seconds*."""
         async with asyncio.TaskGroup() as group:
             chores = [group.create_task(self._break_models()), group.create_task(self._retain())]
             await self._call(calls, seconds)
+            self.ended = time.monotonic()
             for chore in chores:
                 chore.cancel()
 
     async def _call(self, calls: int, seconds: float) -> None:
-        loop, lines = asyncio.get_running_loop(), list[Caller]()
+        loop = asyncio.get_running_loop()
         zero, number = loop.time(), 0
         while (now := loop.time()) < zero + seconds:
             for group in range(_GROUPS):
                 due = zero + number * FRAME_S + group * FRAME_S / _GROUPS
                 await asyncio.sleep(max(0.0, due - loop.time()))
-                for line in lines[group::_GROUPS]:
+                for line in self.lines[group::_GROUPS]:
                     line.tick()
             number += 1
-            lines = [line for line in lines if not line.lost]
+            self.lines = [line for line in self.lines if not line.lost]
             # All at once would be a burst that no line of a carrier brings.
-            if len(lines) < min(calls, (now - zero) * 20):
-                lines.append(await self._dial())
+            if len(self.lines) < min(calls, (now - zero) * 20):
+                self.lines.append(await self._dial())
+
+    def hang_up(self) -> None:
+        """End all calls that are left."""
+        for line in self.lines:
+            line.drop()
 
     async def _dial(self) -> Caller:
         caller = draw_caller(self.placed.total(), self.rng, self.said)

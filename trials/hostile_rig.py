@@ -28,6 +28,7 @@ from trials.hostile_play import Fate, play
 from trunkline.errors import TrunklineError
 from trunkline.records.store import Store
 from trunkline.telephony.server import MEDIA_PATH
+from trunkline.types import FRAME_S
 
 BYSTANDERS: Final = 20
 AT_ONCE: Final = 30
@@ -147,12 +148,21 @@ class Siege:
             for span in self.spans
         ]
 
-    def blocks_ms(self) -> list[tuple[Span, NDArray[np.float64]]]:
-        """By window, the CPU time that the worker's loop took between two ticks of its pacer."""
-        when, cpu_s = np.array(json.loads((self.folder / "ticks.json").read_text()))
-        return [
-            (span, 1_000 * cpu_s[(when >= span.begin) & (when < span.end)]) for span in self.spans
-        ]
+    def own_late_ms(self) -> list[tuple[Span, NDArray[np.float64]]]:
+        """By window, how late the worker's ticks were by its own work, at most.
+
+        A tick is late by no more work than was done since the tick before. What had piled up there
+        while others had the core, at the pace of its window, is theirs.
+        """
+        when, late_s, cpu_s = np.array(json.loads((self.folder / "ticks.json").read_text()))
+        waited_s = np.clip(np.diff(when, prepend=when[0]) - FRAME_S - cpu_s, 0.0, None)
+        found = []
+        for span in self.spans:
+            inside = (when >= span.begin) & (when < span.end)
+            busy = cpu_s[inside].sum() / (span.end - span.begin)
+            own_s = np.clip(cpu_s[inside] - busy * waited_s[inside], 0.0, late_s[inside])
+            found.append((span, 1_000 * own_s))
+        return found
 
     def starved_share(self) -> float:
         """How much of the time the worker could have run while others had its core."""

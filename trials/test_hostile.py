@@ -27,8 +27,10 @@ SEED: Final = int(os.environ.get("TRUNKLINE_FUZZ_SEED", str(int(time.time() // 8
 MORE_MS_MAX: Final = 5.0
 """A quarter of a frame: what bystanders may notice at the 99th percentile, beyond the noise."""
 STARVED_MAX: Final = 0.05
-"""Beyond it lags are the machine's. What the loop itself took between ticks is judged all the same;
-the trial then ends as skipped, with what it measured: it has not shown all that it is to show."""
+"""Beyond it lags are the machine's, and the trial ends as skipped: it has not shown all that it is
+to show. What the worker itself did to be late is judged up to `LOST_MAX`."""
+LOST_MAX: Final = 0.5
+"""A worker that gets half of its core or less always has something to catch up on."""
 GROWN_KB_MAX: Final = 20_000
 """Arenas that the first thousand calls make the allocator keep; the soak tells a leak from that."""
 
@@ -46,22 +48,24 @@ def check(run: Siege, drops: int) -> None:
     """The oracle; see trials/README.md."""
     lags, starved = run.lags_ms(), run.starved_share()
     lag = compared("bystanders' lag", lags)
-    busy = compared("CPU of the loop between two ticks", run.blocks_ms())
+    own = compared("lateness of ticks by the worker's own work", run.own_late_ms())
     print(f"\nseed {run.seed}: {len(run.fates)} attacks\n{run.outcomes()}")
-    print(f"{lag}\n{busy}\nthe worker was starved of its core for {starved:.1%} of the time")
+    print(f"{lag}\n{own}\nthe worker was starved of its core for {starved:.1%} of the time")
     bad = {n: why for n, fate in run.fates.items() if (why := ill_treated(fate))}
     told = [f"seed {run.seed}, attack {n} ({run.fates[n].attack.what}): {bad[n]}" for n in bad]
     assert not told, "\n".join(told)
     assert "Traceback" not in run.log(), f"seed {run.seed}: see {run.folder / 'worker.log'}"
     assert all(np.isfinite(some).all() for _, some in lags), "a bystander lost a frame"
-    assert busy.differs[1] < MORE_MS_MAX, str(busy)
+    assert starved > LOST_MAX or own.differs[1] < MORE_MS_MAX, str(own)
     check_left_behind(run)
     assert unread(run) == []
     sealed = len(Store(run.folder / "records").list_calls())
     assert sealed >= BYSTANDERS + drops / 4, "dropped calls have journals too"
     assert list((run.folder / "records" / "wal").rglob("*.tlw")) == [], "calls were left unsealed"
     if starved > STARVED_MAX:
-        pytest.skip(f"all else holds, but others had the core for {starved:.0%} of the time: {lag}")
+        pytest.skip(
+            f"others had the core for {starved:.0%} of the time; all else holds: {lag}; {own}"
+        )
     assert lag.differs[1] < MORE_MS_MAX, str(lag)
 
 

@@ -9,7 +9,7 @@
 `Journal`  the append-only record of one call.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
@@ -253,8 +253,13 @@ CarrierEvent = Started | Media | Digit | MarkPlayed | Stopped
 class Carrier(Protocol):
     """One phone leg. Sending never blocks: the outbox is bounded, a full one loses the leg."""
 
-    def events(self) -> AsyncIterator[CarrierEvent]:
-        """What happens on the leg, `Started` first, `Stopped` last."""
+    def events(self, hear: Callable[[Media], None] | None = None, /) -> AsyncIterator[CarrierEvent]:
+        """What happens on the leg, `Started` first, `Stopped` last.
+
+        *hear* is given the caller's audio, while the events are awaited: fifty frames a second
+        need not pass through an iterator, and the wake-up of a task. What it raises, the iterator
+        raises.
+        """
         ...
 
     def play(self, mulaw: bytes, /) -> None:

@@ -234,11 +234,10 @@ class Persona:
     *greeting* tells that this is an AI and, if *asks_consent*, that the call is recorded, and ends
     in the question; *apology* is said when no model or no voice can answer. *reprompt* is put to a
     caller who stays silent, *farewell* is said before hanging up on one, *filler* while an answer
-    is long in coming ("": nothing is said then). *pardon* asks a caller whom no recogniser heard to
-    say it again ("": the apology is said, and the call ends).
-    *resume_line* is said when the call goes on after its worker died, with *say_again* if it was
-    the caller's turn: what they said meanwhile is lost. Both defaults are English: give them in the
-    call's language.
+    is long in coming ("": nothing is said then). *say_again* asks a caller whom no recogniser heard
+    ("": the apology is said, and the call ends). *resume_line* is said when the call goes on after
+    its worker died, with *say_again* if it was the caller's turn: what they said meanwhile is lost.
+    Both defaults are English: give them in the call's language.
     """
 
     name: str
@@ -252,7 +251,6 @@ class Persona:
     filler: str = ""
     resume_line: str = "One moment please, I am back."
     say_again: str = "Could you say that again?"
-    pardon: str = ""
 
 
 @dataclass(frozen=True, slots=True)

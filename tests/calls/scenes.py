@@ -14,6 +14,8 @@ from trunkline.calls.steps import Routes, SttStage, TtsStage
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.health import Expected
 from trunkline.core.routing import Known, Router, RoutingPolicy
+from trunkline.core.speech_plan import RECOGNISER, SYNTHESISER
+from trunkline.errors import Fault
 from trunkline.records.events import KINDS, problems
 from trunkline.records.resume import BrokenCall
 from trunkline.telephony.script import AfterAgent, BargeIn, CallScript, HangUp, Speak, Step
@@ -31,6 +33,7 @@ from trunkline.testing.simulated import (
 from trunkline.types import (
     Delta,
     Finish,
+    Mono,
     Persona,
     Prompt,
     StageName,
@@ -99,13 +102,15 @@ class Scene:
     tts: Sequence[TtsStage] = field(default_factory=lambda: [SimTts("voice")])
     second_stt: Sequence[str | Exception | None] = ()
     ears: Sequence[SttStage] = ()  # instead of the two that hear these
-    pardon: str = ""
+    say_again: str = ""
     prepared: bool = False  # the worker has rendered its spare line
     policies: Policies = field(default_factory=Policies)
     tool_s: float = 0.1
     filler: str = ""
     reprompts: bool = False
     vad: Callable[[], SimVad] = SimVad
+    sick: Sequence[str] = ()  # endpoints that failed often in calls before
+    spent: bool = False  # the worker's budget, and the call's own rescue
 
     async def play(self, broken: BrokenCall | None = None) -> "Scene":
         """Run the call to its end; *broken*: it goes on with that one."""
@@ -113,7 +118,7 @@ class Scene:
         self.llms = [SimLlm("primary", self.primary), SimLlm("backup", self.backup)]
         self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
         self.journal, self.tools = MemoryJournal(), Tools(self.tool_s)
-        persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY, pardon=self.pardon)
+        persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY, say_again=self.say_again)
         if self.reprompts:
             persona = replace(persona, reprompt=REPROMPT, farewell=FAREWELL)
         routes: Routes = {
@@ -126,7 +131,14 @@ class Scene:
         await fillers.render(self.tts)
         agent = Agent(lambda: persona, self.tools, routes, self.policies, fillers)
         known = {llm.endpoint.name: Known(llm.endpoint.failure_domain, FAST) for llm in self.llms}
+        known |= {tts.endpoint.name: Known("", SYNTHESISER) for tts in self.tts}
+        known |= {stt.endpoint.name: Known("", RECOGNISER) for stt in self.ears or self.stts}
         router = Router(RoutingPolicy(), known)
+        for name in [name for name in self.sick for _ in range(3)]:
+            router.failed(name, Fault.CUT, Mono(asyncio.get_running_loop().time()))
+        while self.spent and router.budget.rescue(owed=False):
+            pass
+        self.router = router
         worker = Worker(agent, pacer, router, lambda _: self.journal)
         if self.prepared:
             await worker.prepare()

@@ -29,7 +29,7 @@ def scene(*ears: SimStt | SickStt, seconds: float = 1.8, again_at: float | None 
         [],
         lambda _: tokens("All right."),
         ears=ears,
-        pardon=PARDON,
+        say_again=PARDON,
         policies=policies,
     )
 
@@ -125,7 +125,7 @@ async def test_who_was_heard_in_between_is_asked_again() -> None:
     flaky = SimStt("ears", [reset, reset, "yes", reset, reset])
     steps = [says(), says(), says(), HANGS_UP]
     played = await Scene(
-        steps, [], lambda _: tokens("All right."), ears=[flaky], pardon=PARDON
+        steps, [], lambda _: tokens("All right."), ears=[flaky], say_again=PARDON
     ).play()
 
     assert played.texts_heard() == [GREETING, PARDON, "All right.", PARDON]
@@ -140,6 +140,6 @@ async def test_interims_of_the_spare_recogniser_stop_the_agent_too() -> None:
         SimStt("ears", ["yes", EndpointError("ears", Fault.REFUSED, "no")]),
         SimStt("spare ears", [words]),
     ]
-    played = await Scene(steps, [], lambda _: tokens(long), ears=ears, pardon=PARDON).play()
+    played = await Scene(steps, [], lambda _: tokens(long), ears=ears, say_again=PARDON).play()
 
     assert played.journal.of("barge_in")

@@ -9,7 +9,7 @@ from trunkline.calls.probes import Probes
 from trunkline.core.health import Breaker
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.errors import EndpointError, Fault
-from trunkline.testing.simulated import FOREVER, Beat, SimLlm
+from trunkline.testing.simulated import FOREVER, Beat, Hears, SimLlm, SimStt, SimTts
 from trunkline.types import Delta, Finish, Mono, Prompt, TextDelta, Usage
 
 OK: Sequence[Beat[Delta]] = [(0.3, TextDelta("ok")), (0.01, Finish("length", Usage(9, 1)))]
@@ -87,3 +87,34 @@ def test_a_probe_holds_nothing_of_any_call() -> None:
 
     assert isinstance(PROBE, Prompt)
     assert len(PROBE.messages) == 1
+
+
+class SickSpeech:
+    """A synthesiser and a recogniser that are open, and well by now."""
+
+    def __init__(self) -> None:
+        self.voice = SimTts("voice")
+        self.ears = SimStt("ears", [Hears("", [(0.1, "")])] * 9)
+        self.other = SimTts("other")
+        self.router, clock = Router(RoutingPolicy()), asyncio.get_running_loop().time
+        for name in ("voice", "ears"):
+            for _ in range(3):
+                self.router.failed(name, Fault.CUT, Mono(clock()))
+        self.probes = Probes(self.router, [self.voice, self.ears, self.other], clock)
+
+
+async def test_speech_endpoints_are_probed_with_a_word_and_with_silence() -> None:
+    """They get callers again after three good answers, in less time than unprobed ones."""
+    sick = SickSpeech()
+    async with asyncio.TaskGroup() as group:
+        probing = group.create_task(sick.probes.run())
+        await asyncio.sleep(50.0)
+        probing.cancel()
+    now = Mono(asyncio.get_running_loop().time())
+    assert {sick.router.health(name).breaker(now) for name in ("voice", "ears")} == {
+        Breaker.HALF_OPEN
+    }
+    assert sick.voice.spoken == ["Okay."] * 3
+    assert [sum(len(it.pcm) for it in heard) for heard in sick.ears.heard] == [4800] * 3
+    assert (sick.probes.meter.sent, sick.probes.meter.failed) == (6, 0)
+    assert sick.other.spoken == []

@@ -17,10 +17,14 @@ from trunkline.config.models import (
     PolicyConfig,
     TurnConfig,
     attempt_policy,
+    hearing_policy,
+    synthesis_policy,
     turn_policy,
 )
 from trunkline.config.tree import TEXT_CHARS_MAX
 from trunkline.core.attempt_words import AttemptPolicy
+from trunkline.core.hearing import HearingPolicy
+from trunkline.core.synthesis_words import SynthesisPolicy
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError, InputError
 from trunkline.types import DataClass
@@ -106,8 +110,20 @@ def test_an_attempt_policy_takes_what_the_file_says() -> None:
     config = parse(GOOD + "    policy: {hedge_after_s: 0.4, attempts_max: 3}\n", "phones.yaml")
     policy = attempt_policy(config.agents["clerk"].policy)
     assert policy == AttemptPolicy(hedge_after_s=0.4, attempts_max=3)
-    assert {field.name for field in fields(AttemptPolicy)} == set(PolicyConfig.model_fields)
+    assert {field.name for field in fields(AttemptPolicy)} == {*PolicyConfig.model_fields} - {
+        "tts",
+        "stt",
+    }
     assert {field.name for field in fields(TurnPolicy)} == set(TurnConfig.model_fields)
+
+
+def test_the_speech_policies_take_what_the_file_says_and_learn_the_rest() -> None:
+    """What stands in the file is fixed."""
+    text = GOOD + "    policy: {tts: {hedge_after_s: 0.4}, stt: {final_after_s: 0.9}}\n"
+    policy = parse(text, "phones.yaml").agents["clerk"].policy
+    spoken, heard = synthesis_policy(policy.tts), hearing_policy(policy.stt)
+    assert spoken == SynthesisPolicy(hedge_after_s=0.4, fixed=frozenset({"hedge_after_s"}))
+    assert heard == HearingPolicy(final_after_s=0.9, fixed=frozenset({"final_after_s"}))
 
 
 def test_a_turn_is_kept_open_more_easily_than_it_is_opened() -> None:

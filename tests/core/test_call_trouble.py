@@ -219,9 +219,9 @@ def test_a_call_is_not_endless(busy: bool) -> None:
 PARDON = "Could you say it again?"
 
 
-def hard_of_hearing(pardon: str = PARDON) -> Conversation:
+def hard_of_hearing(say_again: str = PARDON) -> Conversation:
     """A call that was greeted and asks for no consent."""
-    call = Conversation(replace(persona(asks_consent=False), pardon=pardon))
+    call = Conversation(replace(persona(asks_consent=False), say_again=say_again))
     call.heard()
     return call
 

@@ -27,6 +27,7 @@ from trunkline.types import Mono
 POLICY = HearingPolicy()
 LIVE = Candidate(interims=True)
 MUTE = Candidate()
+KNOWN = Candidate(interims=True)
 
 
 def told(act: Act) -> str:
@@ -50,6 +51,12 @@ def told(act: Act) -> str:
 
 class Refuses:
     """An empty purse."""
+
+    def primary(self) -> None:
+        """Earns nothing here."""
+
+    def failover(self) -> None:
+        """Is free."""
 
     def rescue(self) -> bool:
         """Nothing is left."""
@@ -212,9 +219,17 @@ def test_an_empty_final_does_not_end_the_wait_for_one_that_is_well() -> None:
     assert it.feed(Final(2, "words")) == ["1: cancel", "2: 'words' it is"]
 
 
-def test_what_the_budget_denies_is_waited_for() -> None:
-    """Until nobody waits longer."""
+def test_a_late_recogniser_that_nobody_may_join_is_replaced() -> None:
+    """The budget is asked once more before."""
     it = Utterance(MUTE, MUTE, purse=Refuses())
     it.feed(SpeechOver(), 2.0)
     assert it.tick() == []
-    assert it.tick() == ["0: cancel", "None: '' it is"]
+    assert it.tick() == ["0: silent 3.40", "0: cancel", "1: failover 1"]
+    assert it.feed(Final(1, "words")) == ["1: 'words' it is"]
+
+
+def test_while_the_caller_speaks_a_late_recogniser_is_replaced_too() -> None:
+    """Whatever the caller goes on to say reaches the other one."""
+    it = Utterance(KNOWN, KNOWN, purse=Refuses())
+    assert it.tick() == []
+    assert it.tick() == ["0: silent 1.60", "0: cancel", "1: failover 1"]

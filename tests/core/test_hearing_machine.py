@@ -48,6 +48,12 @@ class Purse:
     def __init__(self, rescues: int) -> None:
         self.left = rescues
 
+    def primary(self) -> None:
+        """Earns nothing here."""
+
+    def failover(self) -> None:
+        """Is free."""
+
     def rescue(self) -> bool:
         """One less."""
         self.left -= 1

@@ -164,10 +164,24 @@ def test_utterances_alternate_and_are_bounded(
 
 
 def test_a_window_is_worth_a_look_where_it_would_open_an_utterance() -> None:
-    """Not while one is open, and not if it is no speech anyway."""
+    """Not before, not while one is open, and not if it is no speech anyway."""
     turns = Turns(POLICY)
     speech, murmur = (Window(p, Sample(0), Sample(WINDOW)) for p in (0.5, 0.4))
-    assert turns.would_count(speech)
-    assert not turns.would_count(murmur)
-    hear("###", turns)
-    assert not turns.would_count(speech)
+    assert not turns.would_begin(speech)
+    hear("##", turns)
+    assert turns.would_begin(speech)
+    assert not turns.would_begin(murmur)
+    hear("#", turns)
+    assert not turns.would_begin(speech)
+
+
+def test_what_was_no_speech_after_all_does_not_count() -> None:
+    """An onset is in the making until as many windows as it takes are left, and begins there."""
+    turns = Turns(POLICY)
+    hear("##", turns)
+    assert [window.start for window in turns.run] == [0, WINDOW]
+    turns.forget(1)
+    third, fourth = (Window(1.0, Sample(n * WINDOW), Sample((n + 1) * WINDOW)) for n in (2, 3))
+    assert turns.feed(third, Mono(0.0)) == ()
+    assert turns.feed(fourth, Mono(0.0)) == (Onset(Sample(WINDOW)),)
+    assert not turns.run

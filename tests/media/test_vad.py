@@ -81,9 +81,9 @@ def test_a_batch_changes_nothing(mulaw: bytes) -> None:
 
 def test_one_tick_catches_up(mulaw: bytes) -> None:
     """Half a second that arrived at once gives the same windows as in frames."""
-    pool = VadPool()
-    with pool.join() as smooth, pool.join() as lumpy:
-        expected = listen(pool, smooth, mulaw[:11_000])
+    steady, pool = VadPool(), VadPool()
+    with steady.join() as smooth, pool.join() as lumpy:
+        expected = listen(steady, smooth, mulaw[:11_000])
         lumpy.feed(mulaw[:4_000])
         windows = [window for _, window in pool.tick()]
         lumpy.feed(mulaw[4_000:11_000])
@@ -92,6 +92,26 @@ def test_one_tick_catches_up(mulaw: bytes) -> None:
     assert [w.probability for w in windows] == pytest.approx(
         [w.probability for w in expected], abs=1e-6
     )
+
+
+def test_calls_that_began_at_different_ticks_have_their_windows_in_the_same_ticks() -> None:
+    """Three ticks of eight have no window at all, and places still count the call's own samples."""
+    pool, frame = VadPool(), b"\xff" * FRAME
+    ticks: list[int] = []
+    ends: dict[VadStream, int] = {}
+    streams: list[VadStream] = []
+    for number in range(40):
+        if number < 8:
+            streams.append(pool.join())
+        for stream in streams:
+            stream.feed(frame)
+        judged = pool.tick()
+        ticks.append(len(judged))
+        ends |= {stream: window.end for stream, window in judged}
+    assert ticks[8:] == [8 * (count // 8) for count in ticks[8:]]
+    assert ticks[-8:].count(0) == 3
+    assert len({ends[stream] for stream in streams}) == 8
+    assert all((40 - n) * FRAME - WINDOW_SAMPLES < ends[s] for n, s in enumerate(streams))
 
 
 @pytest.mark.parametrize("piece", [160, 5_000, 60_000])

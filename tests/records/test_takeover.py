@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.records.scene import CALL, open_records
 from tests.records.test_store import OTHER, die
 from trunkline.records import disk
+from trunkline.records.resume import broken_call
 
 
 async def test_a_broken_call_is_found_in_the_log_of_a_worker_that_died_meanwhile(
@@ -16,12 +17,13 @@ async def test_a_broken_call_is_found_in_the_log_of_a_worker_that_died_meanwhile
     async with open_records(tmp_path, "w0") as records, open_records(tmp_path, "w2") as living:
         journal = living.journal(OTHER)
         await die(tmp_path, "w1")
-        events = await records.find(CALL)
-        assert events is not None
-        assert events[-2].data == {"reason": "worker died", "broken": True}
+        found = await records.find(CALL)
+        assert found is not None
+        assert (found.call, found.broken) == (CALL, True)
         assert await records.find(OTHER, within_s=1.0) is None
         await journal.close("done")
-        assert await records.find(OTHER) == living.store.open_call(OTHER).events
+        other = await records.find(OTHER)
+        assert other == broken_call(living.store.open_call(OTHER).events)
 
 
 async def test_a_call_that_is_being_sealed_is_waited_for(tmp_path: Path) -> None:
@@ -32,9 +34,9 @@ async def test_a_call_that_is_being_sealed_is_waited_for(tmp_path: Path) -> None
         await asyncio.sleep(1.0)
         assert not finding.done()
         await journal.close("done")
-        events = await finding
-        assert events is not None
-        assert events[-1].data["reason"] == "done"
+        found = await finding
+        assert found is not None
+        assert found.call == CALL
 
 
 async def test_a_log_that_is_just_being_taken_over_is_waited_for(tmp_path: Path) -> None:

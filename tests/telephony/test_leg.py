@@ -28,6 +28,7 @@ class FakeSocket:
         self._inbox: asyncio.Queue[bytes | InputError | None] = asyncio.Queue()
         self._open = asyncio.Event()
         self._open.set()
+        self._take: Callable[[bytes], bool] | None = None
 
     def say(self, message: bytes | InputError | None) -> None:
         """The carrier sends a message, breaks the protocol, or (None) is gone."""
@@ -39,10 +40,16 @@ class FakeSocket:
 
     async def receive(self) -> bytes | None:
         """As `Socket`."""
-        message = await self._inbox.get()
-        if isinstance(message, InputError):
-            raise message
-        return message
+        while True:
+            message = await self._inbox.get()
+            if isinstance(message, InputError):
+                raise message
+            if message is None or self._take is None or not self._take(message):
+                return message
+
+    def offer(self, take: Callable[[bytes], bool] | None, /) -> None:
+        """As `Socket`."""
+        self._take = take
 
     async def send(self, message: bytes, /) -> None:
         """As `Socket`."""

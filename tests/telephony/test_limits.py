@@ -26,6 +26,8 @@ from trunkline.types import Sample
 MODULES = {
     "door": "trunkline.telephony.door",
     "webhook": "trunkline.telephony.webhook",
+    "frames": "trunkline.telephony.frames",
+    "intake": "trunkline.telephony.intake",
     "leg": "trunkline.telephony.leg",
     "wire": "trunkline.telephony.wire",
     "twilio": "trunkline.telephony.twilio",

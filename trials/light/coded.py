@@ -4,15 +4,17 @@ So the caller's tape tells exactly what was heard, what was lost, and what came 
 are mu-law bytes that survive decoding and encoding; what they sound like nobody hears.
 """
 
+import os
 import re
 from typing import Final
 
 from trunkline.types import FRAME_SAMPLES, SpokenWord
 
-ITEMS: Final = 12
-"""Sentences of the long answer, numbered from 1."""
+ITEMS: Final = int(os.environ.get("TRUNKLINE_TRIAL_ITEMS", "12"))
+"""Sentences of the long answer, numbered from 1: at least 6, at most 200. A hundred calls, which
+begin one after the other, hear it all at once only if it is longer."""
 WORD_FRAMES: Final = 15
-"""0.3 s a word: some 25 s for all items."""
+"""0.3 s a word: some 25 s for twelve items."""
 RESUMES, SAY_AGAIN, MOMENT, RIGHT, WRONG, STILL_THERE, QUESTION, OTHER = range(201, 209)
 """Sentences that are no item."""
 SILENT: Final = -1

@@ -126,6 +126,8 @@ class Line(asyncio.Protocol):
         self._parameters, self._inbox, self._open = parameters, b"", False
         self._taken = self._played = 0
         self._says.clear()  # who hears the line break falls silent; half a question is another one
+        # And waits for the agent: who talks into a sentence that is said twice was told less of it.
+        self._last, self._quiet = coded.SILENT, 0
         self._buffer.clear()
         self._marks.clear()
         self._over.clear()

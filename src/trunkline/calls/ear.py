@@ -10,7 +10,7 @@ when the line gives it back.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from trunkline.contracts import Media
@@ -140,15 +140,21 @@ class Ear:
         self._agent_at = Sample(at + len(mulaw))
         return at
 
-    def without_echo(self, window: Window) -> Window:
-        """*window*, as no speech if it holds nothing but what the line gives back of the agent."""
+    def without_echo(self, window: Window, run: Sequence[Window]) -> tuple[Window, int]:
+        """*window*, as no speech if it holds nothing but what the line gives back of the agent;
+        and, if it is speech, how many of the *run* before it go, the last echo and what led to it.
+        """
+        if self._is_echo(window):
+            return replace(window, probability=0.0), 0
+        echoes = (n for n in range(len(run), 0, -1) if self._is_echo(run[n - 1]))
+        return window, next(echoes, 0)
+
+    def _is_echo(self, window: Window) -> bool:
         if not self._echo.audible(window.end):
-            return window
-        heard = b"".join(media.mulaw for media in self._ring)
+            return False
+        heard = b"".join([media.mulaw for media in self._ring])
         heard = heard[: len(heard) - (self._next - window.end)][-SPAN:]
-        if not self._echo.explains(heard, window.end, window.end - window.start):
-            return window
-        return replace(window, probability=0.0)
+        return self._echo.explains(heard, window.end, window.end - window.start)
 
     def sample_at(self, when: Mono) -> Sample:
         """The sample of the call that is current at *when*; 0 before the first frame."""

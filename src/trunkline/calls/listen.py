@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from trunkline.calls.ear import Utterance
 from trunkline.calls.steps import Desk, SttStage, attempt, fault_of
+from trunkline.calls.timing import Timing
 from trunkline.contracts import Context
 from trunkline.core import hearing as words
 from trunkline.core.attempt_words import Kind
+from trunkline.core.speech_plan import hearing
 from trunkline.errors import EgressRefused, EndpointError, Fault
-from trunkline.types import STT, DataClass, Transcript, Where
+from trunkline.types import STT, DataClass, Mono, Transcript, Where
 
 FACTS_MAX = 256
 """Facts that may wait; a recogniser that is faster than the machine waits its turn."""
@@ -21,6 +23,9 @@ class _Lane:
     stage: SttStage
     kind: Kind
     where: Where
+    timing: Timing
+    due: Mono  # when it has caught up with what was said before it was asked
+    voiced_s: float  # what the caller had said at its launch or its last interim
     task: asyncio.Task[None] | None = None
     final: Transcript | None = None
     fault: Fault | None = None
@@ -57,15 +62,17 @@ class _Listening:
     ) -> None:
         self._desk, self._utterance, self._where = desk, utterance, where
         self._policy, self._doubtful = policy, doubtful
-        self._stages = desk.order(STT)
+        self._stages, _ = desk.order(STT)
         self._lanes: list[_Lane] = []
         self._facts: asyncio.Queue[words.Fact] = asyncio.Queue(FACTS_MAX)
+        self._over_at: Mono | None = None
 
     async def run(self, interim: Callable[[str], None]) -> Transcript | None:
         known = self._desk.give_interims
         names = [stage.endpoint.name for stage in self._stages]
         candidates = [words.Candidate(name in known, name in self._doubtful) for name in names]
-        self._machine = words.Hearing(self._policy, candidates)
+        policy = hearing(self._policy, self._desk.router, names, self._desk.now())
+        self._machine = words.Hearing(policy, candidates, self._desk.state.purse)
         self._utterance.when_closed(self._nudge)
         try:
             async with asyncio.TaskGroup() as group:
@@ -95,7 +102,11 @@ class _Listening:
     # -- acts ----------------------------------------------------------------------------------
 
     def _launch(self, act: words.Launch, group: asyncio.TaskGroup) -> None:
-        lane = _Lane(self._stages[act.candidate], act.kind, attempt(self._where, act.lane))
+        stage, where = self._stages[act.candidate], attempt(self._where, act.lane)
+        late = self._lanes[-1].stage.endpoint if act.kind is not Kind.PRIMARY else None
+        timing, said_s = Timing(self._desk, where, stage.endpoint, late), self._utterance.voiced_s
+        due = Mono(self._desk.now() + said_s / self._policy.replay_speed)
+        lane = _Lane(stage, act.kind, where, timing, due, said_s)
         self._lanes.append(lane)
         lane.task = group.create_task(self._attempt(act.lane, lane))
 
@@ -162,7 +173,10 @@ class _Listening:
         else:
             late_s = lane.silent_s or None
             error = EndpointError(lane.stage.endpoint.name, lane.fault, why, deadline_s=late_s)
-            self._desk.failed(lane.where, lane.stage.endpoint, error)
+            late = lane.fault in {Fault.SILENT, Fault.STALLED} and lane.timing.overtaken()
+            if late:
+                self._desk.state.failed(lane.stage.endpoint.name, lane.fault)
+            self._desk.failed(lane.where, lane.stage.endpoint, error, blame=not late)
 
     # -- facts ---------------------------------------------------------------------------------
 
@@ -172,6 +186,7 @@ class _Listening:
         self._witness()
         acts = [*self._machine.feed(fact, now)]
         if self._utterance.closed:
+            self._over_at = now if self._over_at is None else self._over_at
             acts += self._machine.feed(words.SpeechOver(), now)
         return acts
 
@@ -208,7 +223,11 @@ class _Listening:
         async with lane.stage.open(self._utterance.source(), context) as transcripts:
             async for transcript in transcripts:
                 if transcript.final:
+                    lane.timing.first(max(self._over_at or lane.due, lane.due))
                     return transcript
+                said_s = self._utterance.voiced_s
+                lane.timing.gap(said_s - lane.voiced_s)
+                lane.voiced_s = said_s
                 self._desk.give_interims.add(lane.stage.endpoint.name)
                 self._note("transcript.interim", transcript, lane)
                 await self._facts.put(words.Interim(number, transcript.text))

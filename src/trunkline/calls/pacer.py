@@ -5,6 +5,7 @@ so lateness never adds up; a worker that was stopped for long skips what it miss
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
@@ -89,7 +90,7 @@ class Pacer:
             if not self._calls:
                 self._busy.clear()
                 await self._busy.wait()
-            due = clock()
+            due = _on_grid(clock())
             while self._calls:
                 await asyncio.sleep(max(0.0, due - clock()))
                 now, self.due = Mono(clock()), Mono(due)
@@ -109,3 +110,8 @@ class Pacer:
             except Exception as error:  # noqa: BLE001  # one call's bug must not stop all clocks
                 self.leave(stream)
                 call.broke(error)
+
+
+def _on_grid(now: float) -> float:
+    """The next multiple of a frame: when the media sockets are read too (`telephony.intake`)."""
+    return math.ceil(now / FRAME_S - 1e-6) * FRAME_S

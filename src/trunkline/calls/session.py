@@ -113,8 +113,9 @@ class CallSession:
 
     def hear(self, window: Window, now: Mono) -> None:
         """The caller's next window was judged."""
-        if self._turns.would_count(window):
-            window = self._ear.without_echo(window)
+        if self._turns.would_begin(window):
+            window, echoes = self._ear.without_echo(window, self._turns.run)
+            self._turns.forget(echoes)
         if window.probability >= self._policies.turns.stay_probability:
             self._ear.voiced(window.start, window.end)
         for fact in self._turns.feed(window, now):
@@ -157,11 +158,10 @@ class CallSession:
     # -- facts ---------------------------------------------------------------------------------
 
     async def _leg(self) -> None:
-        clock = asyncio.get_running_loop().time
-        async for event in self._carrier.events():
+        async for event in self._carrier.events(self._hear):
             match event:
                 case Media():
-                    self._ear.media(event, Mono(clock()))
+                    self._hear(event)
                 case MarkPlayed(name):
                     if self._playout.mark(name):
                         self._note("playout.mark", {"name": name})
@@ -176,6 +176,9 @@ class CallSession:
                     self._put(_HungUp(reason, lost))
                     return
         self._put(_HungUp("the carrier went away"))
+
+    def _hear(self, media: Media) -> None:
+        self._ear.media(media, self._desk.now())
 
     async def _converse(self) -> _HungUp:
         """Decide and act until the call is over; why it ended."""

@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trunkline.calls.steps import Desk, TtsStage, attempt, fault_of
+from trunkline.calls.timing import Timing
 from trunkline.calls.voice import Voice
 from trunkline.contracts import Context
 from trunkline.core import synthesis_words as words
 from trunkline.core.attempt_words import Kind
 from trunkline.core.phrases import Phrases
+from trunkline.core.speech_plan import speaking
 from trunkline.core.synthesis import Synthesis
 from trunkline.core.twins import by_voice
 from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.media.loudness import SEAM_SAMPLES, Pcm, amplified, joined, silences
-from trunkline.types import TTS, DataClass, Phrase, Speech, SpokenWord, Where
+from trunkline.types import TTS, DataClass, Mono, Phrase, Speech, SpokenWord, Where
 
 FACTS_MAX = 256
 """Facts that may wait; a synthesiser that is faster than the machine waits its turn."""
@@ -33,6 +35,7 @@ class _Lane:
     where: Where
     phrase: int  # the first phrase that it was asked for, and the first character of it
     start: int
+    timing: Timing
     leads: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     pcm: dict[int, bytearray] = field(default_factory=dict)  # by phrase, what is not over
@@ -40,6 +43,7 @@ class _Lane:
     fault: Fault | None = None
     silent_s: float = 0.0
     ended: bool = False
+    sounded: tuple[int, Mono] | None = None  # the phrase and the time of its last sound
 
     def audio(self, phrase: int, start: int, end: int) -> Pcm:
         """The lane's samples *start* to *end* of *phrase*, as far as they are here."""
@@ -100,8 +104,9 @@ class Speaker:
         await self._news(0)
         stages = self._stages()
         voices = self._desk.voices
-        tempos = [voices.tempo(stage.endpoint.name) for stage in stages]
-        self._machine = Synthesis(self._policy, tempos)
+        names = [stage.endpoint.name for stage in stages]
+        policy = speaking(self._policy, self._desk.router, names, self._desk.now())
+        self._machine = Synthesis(policy, list(map(voices.tempo, names)), self._desk.state.purse)
         try:
             async with asyncio.TaskGroup() as group:
                 end: words.Settle | None = None
@@ -130,7 +135,9 @@ class Speaker:
 
     def _launch(self, act: words.Launch, stage: TtsStage, group: asyncio.TaskGroup) -> None:
         where = attempt(self._where, act.lane)
-        lane = _Lane(stage, act.kind, where, act.phrase, act.start)
+        late = self._lanes[-1].stage.endpoint if act.kind is not Kind.PRIMARY else None
+        timing = Timing(self._desk, where, stage.endpoint, late)
+        lane = _Lane(stage, act.kind, where, act.phrase, act.start, timing)
         self._lanes.append(lane)
         lane.task = group.create_task(self._attempt(act.lane, lane))
 
@@ -162,6 +169,7 @@ class Speaker:
 
     def _release(self, act: words.Release) -> None:
         lane, phrase = self._lanes[act.lane], self._phrases[act.phrase]
+        lane.timing.whole()
         before = self._queued.get(act.phrase, 0)
         name = lane.stage.endpoint.name
         raw = lane.audio(act.phrase, act.start, act.end)
@@ -220,7 +228,10 @@ class Speaker:
         else:
             late_s = lane.silent_s or None
             error = EndpointError(lane.stage.endpoint.name, lane.fault, why, deadline_s=late_s)
-            self._desk.failed(lane.where, lane.stage.endpoint, error)
+            blame = lane.fault is not Fault.SILENT or not lane.timing.overtaken()
+            if not blame:
+                self._desk.state.failed(lane.stage.endpoint.name, lane.fault)
+            self._desk.failed(lane.where, lane.stage.endpoint, error, blame=blame)
 
     def _over(self, fact: words.Fact) -> None:
         """A stream that ended where nothing was missing has served."""
@@ -239,7 +250,7 @@ class Speaker:
     # -- the last resort -------------------------------------------------------------------------
 
     async def _lose_the_rest(self) -> None:
-        names = [stage.endpoint.name for stage in self._desk.order(TTS)]
+        names = [stage.endpoint.name for stage in self._desk.order(TTS)[0]]
         served = self._desk.served.get(TTS)
         names = sorted(names, key=lambda name: name != served)  # the voice that the caller knows
         line = self._desk.voices.line(names, self._last_words)
@@ -311,6 +322,12 @@ class Speaker:
         quiet = silences(np.frombuffer(piece.pcm, np.int16), len(pcm) // 2)
         pcm += piece.pcm
         samples = len(piece.pcm) // 2
+        if samples > sum(end - start for start, end in quiet):
+            now = self._desk.now()
+            lane.timing.first()
+            if lane.sounded is not None and lane.sounded[0] == place:
+                lane.timing.gap(now - lane.sounded[1])
+            lane.sounded = place, now
         return words.Audio(number, place, samples, piece.words, quiet, last=piece.last)
 
     async def _source(self, lane: _Lane) -> AsyncIterator[Phrase]:
@@ -334,9 +351,10 @@ class Speaker:
     # -- inside --------------------------------------------------------------------------------
 
     def _stages(self) -> list[TtsStage]:
-        """The synthesisers in the order to ask them: behind the first the most alike."""
-        stages = {stage.endpoint.name: stage for stage in self._desk.order(TTS)}
-        alike = by_voice([stage.endpoint for stage in stages.values()], len(stages))
+        """The synthesisers in the order to ask them: then the most alike of the well."""
+        order, well = self._desk.order(TTS)
+        stages = {stage.endpoint.name: stage for stage in order}
+        alike = by_voice([stage.endpoint for stage in order], well)
         return [stages[endpoint.name] for endpoint in alike]
 
     def _expect(self, text: str, endpoint: str) -> Phrase:

@@ -59,12 +59,12 @@ class Desk:
         """Monotonic seconds."""
         return Mono(self.clock())
 
-    def order(self, stage: StageName) -> list[AnyStage]:
-        """The stages of the route, the one to try first in front."""
+    def order(self, stage: StageName) -> tuple[list[AnyStage], int]:
+        """The stages of the route, the one to try first in front, and how many of them are well."""
         stages = {s.endpoint.name: s for s in self.routes[stage]}
         last = self.served.get(stage)
-        names, _ = self.router.order(list(stages), last, self.state, self.now())
-        return [stages[name] for name in names]
+        names, well = self.router.order(list(stages), last, self.state, self.now())
+        return [stages[name] for name in names], well
 
     def plan(self, stage: StageName, policy: AttemptPolicy) -> tuple[Plan, list[AnyStage]]:
         """How to run the next step, and the stages that are its candidates, one a candidate."""

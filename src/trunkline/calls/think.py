@@ -155,7 +155,7 @@ class Thinker:
         now = self._desk.now()
         if self._drain_at(now) > now:
             return
-        voice = self._desk.served.get(TTS) or self._desk.order(TTS)[0].endpoint.name
+        voice = self._desk.served.get(TTS) or self._desk.order(TTS)[0][0].endpoint.name
         if said := self._desk.filler(self._voice, voice, self._where.turn):
             data = {"text": said, "endpoint": voice, "waited_s": round(waited_s, 4)}
             self._desk.journal.note("filler.said", data, where=self._where)

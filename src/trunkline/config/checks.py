@@ -12,6 +12,7 @@ from itertools import pairwise
 from trunkline.config.models import STAGES
 from trunkline.config.tree import Loc, Source, Tree, dotted
 from trunkline.core.health import Expected
+from trunkline.core.speech_plan import PRIORS
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
 from trunkline.types import TTS, StageName
@@ -65,7 +66,8 @@ def _endpoints(tree: Tree, source: Source) -> Iterator[ConfigError]:
         if isinstance(stage, str) and stage not in STAGES:
             what = f"{dotted(loc)}.stage: there is no stage {stage!r}"
             yield source.error((*loc, "stage"), what, did_you_mean(stage, STAGES))
-        told, worst = _mapping(endpoint.get("expected")), Expected()
+        told = _mapping(endpoint.get("expected"))
+        worst = PRIORS.get(StageName(str(stage)), Expected())
         p50 = told.get("ttft_p50_s", worst.ttft_p50_s)
         p95 = told.get("ttft_p95_s", worst.ttft_p95_s)
         if isinstance(p50, int | float) and isinstance(p95, int | float) and p50 >= p95:

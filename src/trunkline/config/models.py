@@ -5,6 +5,7 @@ value gets ("It is <description>"), so it is a noun phrase that tells what to wr
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,7 +24,10 @@ from pydantic import (
 from trunkline.config.tree import Loc, Source, dotted
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Expected
+from trunkline.core.hearing import HearingPolicy
 from trunkline.core.routing import Known
+from trunkline.core.speech_plan import PRIORS
+from trunkline.core.synthesis_words import SynthesisPolicy
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
 from trunkline.types import LLM, STT, TTS, DataClass, StageName
@@ -83,13 +87,17 @@ Share = Annotated[float, Field(ge=0, le=0.5)]
 
 
 class ExpectedConfig(Model):
-    """What a worker expects of an endpoint until it has measured it (`core.health.Expected`)."""
+    """What a worker expects of an endpoint until it has measured it (`core.health.Expected`).
+
+    The first output is a model's first token, a synthesiser's first audio, and a recogniser's final
+    transcript after the end of speech.
+    """
 
     ttft_p50_s: Seconds | None = Field(
-        default=None, description="seconds to the first useful token, median"
+        default=None, description="seconds to the first useful output, median"
     )
     ttft_p95_s: Seconds | None = Field(
-        default=None, description="seconds to the first useful token, p95, above ttft_p50_s"
+        default=None, description="seconds to the first useful output, p95, above ttft_p50_s"
     )
     slow_share: Share | None = Field(
         default=None, description="a number from 0 to 0.5: share of requests slower than 1.2 s"
@@ -143,6 +151,31 @@ class EndpointConfig(Model):
     )
 
 
+class SpeakingConfig(Model):
+    """When another synthesiser is asked (`core.synthesis`); what is left out is learnt."""
+
+    hedge_after_s: Seconds | None = Field(
+        default=None, description="seconds without audio before a second synthesiser is asked too"
+    )
+    gap_floor_s: Seconds | None = Field(
+        default=None, description="seconds: a shorter pause between pieces of audio is no stall"
+    )
+    recovery_q95_s: Seconds | None = Field(
+        default=None, description="seconds that the backup needs to its first whole word"
+    )
+
+
+class HearingConfig(Model):
+    """When another recogniser is asked (`core.hearing`); what is left out is learnt."""
+
+    interim_after_s: Seconds | None = Field(
+        default=None, description="seconds of speech without an interim transcript"
+    )
+    final_after_s: Seconds | None = Field(
+        default=None, description="seconds from the end of speech without a final transcript"
+    )
+
+
 class PolicyConfig(Model):
     """When to hedge, when to rescue (`core.attempts`); what is left out keeps its default.
 
@@ -191,6 +224,12 @@ class PolicyConfig(Model):
     )
     tool_chars_max: Annotated[int, Field(ge=100, le=1_000_000)] | None = Field(
         default=None, description="a whole number from 100 to 1000000: characters of a tool call"
+    )
+    tts: SpeakingConfig = Field(
+        default_factory=SpeakingConfig, description="a mapping: the same of synthesisers"
+    )
+    stt: HearingConfig = Field(
+        default_factory=HearingConfig, description="a mapping: the same of recognisers"
     )
 
 
@@ -327,7 +366,19 @@ class Config(Model):
 
 def attempt_policy(config: PolicyConfig) -> AttemptPolicy:
     """The core's policy: its defaults, replaced by what the file says."""
-    return AttemptPolicy(**config.model_dump(exclude_none=True))
+    return AttemptPolicy(**config.model_dump(exclude_none=True, exclude={"tts", "stt"}))
+
+
+def synthesis_policy(config: SpeakingConfig) -> SynthesisPolicy:
+    """The core's policy; what the file says is not learnt."""
+    said = config.model_dump(exclude_none=True)
+    return SynthesisPolicy(**said, fixed=frozenset(said))
+
+
+def hearing_policy(config: HearingConfig) -> HearingPolicy:
+    """The core's policy; what the file says is not learnt."""
+    said = config.model_dump(exclude_none=True)
+    return HearingPolicy(**said, fixed=frozenset(said))
 
 
 def turn_policy(config: TurnConfig) -> TurnPolicy:
@@ -335,14 +386,14 @@ def turn_policy(config: TurnConfig) -> TurnPolicy:
     return TurnPolicy(**config.model_dump(exclude_none=True))
 
 
-def expected(config: ExpectedConfig) -> Expected:
-    """What the core expects: the worst, replaced by what the file says."""
-    return Expected(**config.model_dump(exclude_none=True))
+def expected(config: ExpectedConfig, stage: StageName = LLM) -> Expected:
+    """What the core expects of a stage, replaced by what the file says."""
+    return replace(PRIORS.get(stage, Expected()), **config.model_dump(exclude_none=True))
 
 
 def known_endpoints(config: Config) -> Mapping[str, Known]:
     """What routing knows of each endpoint before it is asked for the first time."""
     return {
-        name: Known(endpoint.failure_domain, expected(endpoint.expected))
+        name: Known(endpoint.failure_domain, expected(endpoint.expected, endpoint.stage))
         for name, endpoint in config.endpoints.items()
     }

@@ -22,7 +22,14 @@ from trunkline.calls.policies import Policies
 from trunkline.calls.probes import Probes
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
-from trunkline.config.models import Config, attempt_policy, known_endpoints, turn_policy
+from trunkline.config.models import (
+    Config,
+    attempt_policy,
+    hearing_policy,
+    known_endpoints,
+    synthesis_policy,
+    turn_policy,
+)
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.splice import GO_ON, can_go_on
 from trunkline.errors import ConfigError, InputError, TrunklineError
@@ -31,7 +38,8 @@ from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
 from trunkline.ops.meter import Meter, OwnDoor
 from trunkline.providers.registry import Resources, build, open_route_stages, route
-from trunkline.records.resume import BrokenCall, broken_call
+from trunkline.records.finder import ProcessFinder
+from trunkline.records.resume import BrokenCall
 from trunkline.records.worker import WorkerRecords
 from trunkline.telephony.leg import TwilioCarrier
 from trunkline.telephony.server import (
@@ -120,7 +128,10 @@ async def working(
     check_language(config, agent_name, practice.language)
     tools = open_tools(practice, settings.folder, _now)
     async with AsyncExitStack() as stack:
-        records = await stack.enter_async_context(WorkerRecords(config.records.directory, name))
+        directory = config.records.directory
+        finder = await ProcessFinder.start(directory)
+        opening = WorkerRecords(directory, name, finder=finder)
+        records = await stack.enter_async_context(opening)
         session = await stack.enter_async_context(client_session())
         gate = Gate(lambda decision: _note_egress(worker, decision))
         resources = Resources(session, gate, os.environ)
@@ -137,12 +148,18 @@ async def working(
             lambda: persona(practice, _now(), asks_consent=settings.consent.ask),
             tools,
             routes,
-            Policies(attempt_policy(settings.policy), turn_policy(settings.turn)),
+            Policies(
+                attempt_policy(settings.policy),
+                turn_policy(settings.turn),
+                synthesis=synthesis_policy(settings.policy.tts),
+                hearing=hearing_policy(settings.policy.stt),
+            ),
             fillers,
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
         worker = Worker(agent, Pacer(VadPool()), router, journal)
-        probes = Probes(router, routes[LLM], asyncio.get_running_loop().time)
+        probed = [stage for name in routes for stage in routes[name]]
+        probes = Probes(router, probed, asyncio.get_running_loop().time)
         recall = Recall(records)
 
         async def answer(carrier: TwilioCarrier) -> None:
@@ -185,8 +202,7 @@ class Recall:
         try:
             found = self._known.pop(call, None)
             if found is None:
-                events = await self._records.find(call)
-                found = None if events is None else broken_call(events)
+                found = await self._records.find(call)
         except TrunklineError as error:  # a caller waits: an operator reads the rest
             log.error("call %s cannot be resumed: %s", call, error)  # noqa: TRY400  # no trace
             return None

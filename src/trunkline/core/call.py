@@ -220,7 +220,7 @@ class Call:
             return [*acts, *self._said("", "unclear", now)]
         self._open_utterances, self._owes_reply, self._quiet_since = 0, False, now
         self._turn, self._deaf = self._turn + 1, self._deaf + 1
-        again = self._persona.pardon if self._deaf < self._policy.failures_max else ""
+        again = self._persona.say_again if self._deaf < self._policy.failures_max else ""
         reply = Reply(self._turn, closing="" if again else DEAF, prompting=True)
         line: words.Line = "pardon" if again else "apology"
         return [*acts, self._line(reply, again or self._persona.apology, line)]

@@ -10,7 +10,9 @@ Rules
  4. An empty final is believed; the second in a row from the same recogniser against
     `noise_s` of speech is not, while another one can be asked about the same audio.
  5. The last attempt is kept for the end of speech, when all of the utterance is there.
- 6. Exactly one `Settle` an utterance, and a bounded number of attempts. When nobody heard it, it
+ 6. A late one that the budget lets nobody join is replaced `final_after_s` later, which is free:
+    no caller goes unheard to save a request.
+ 7. Exactly one `Settle` an utterance, and a bounded number of attempts. When nobody heard it, it
     says so: the caller must be told.
 
     Launch -> Interim ... (speech ends) ... Final -> Settle
@@ -36,7 +38,8 @@ class HearingPolicy:
     """Seconds, and bounds of an utterance.
 
     *replay_speed*: a recogniser works through what was said before it was asked at least so many
-    times faster than it was said; *give_up_s*: after the end of speech, or the last launch.
+    times faster than it was said; *give_up_s*: after the end of speech, or the last launch. The
+    first two are learnt (`core.speech_plan`), except those that *fixed* names.
     """
 
     interim_after_s: float = 0.9
@@ -47,6 +50,7 @@ class HearingPolicy:
     attempts_max: int = 4
     tries_max: int = 2
     at_once_max: int = 3
+    fixed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,14 @@ class Candidate:
 
 class Rescues(Protocol):
     """What may be spent on recognisers that run beside another one; `core.budget.Purse`."""
+
+    def primary(self) -> None:
+        """An utterance begins."""
+        ...
+
+    def failover(self) -> None:
+        """Another recogniser takes the place of one that failed."""
+        ...
 
     def rescue(self) -> bool:
         """Whether one more is granted; it is then paid for."""
@@ -176,6 +188,7 @@ class _Lane:
     running: bool = True
     late: bool = False
     heard: bool = False
+    denied: bool = False  # another one beside it
 
 
 class Hearing:
@@ -192,11 +205,13 @@ class Hearing:
         self._voiced_s, self._voiced_at = 0.0, Mono(0.0)
         self._over_at: Mono | None = None
         self._empty: int | None = None  # the lane whose empty final stands if no words come
-        self._denied = False
+        self._denied_until = Mono(0.0)
         self._settled = False
 
     def begin(self, now: Mono) -> Sequence[Act]:
         """The caller began to speak."""
+        if self._purse is not None:
+            self._purse.primary()
         return [self._launch(0, Kind.PRIMARY, now)]
 
     def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:
@@ -272,18 +287,24 @@ class Hearing:
         lane = self._lanes[number]
         if self._empty is not None:
             return self._settle(self._empty, "")  # the second opinion has none
-        if self._purse is not None and not self._purse.rescue():
-            self._denied = True
+        granted = self._purse is None or self._purse.rescue()
+        if not granted and not lane.denied:
+            lane.denied = True
+            self._denied_until = Mono(now + self._policy.final_after_s)
             return []
         lane.late = True
         fault = Fault.STALLED if lane.heard else Fault.SILENT
         suspect = Suspect(number, fault, now - lane.last)
-        return [suspect, *self._next_lane(Kind.RESCUE, now)]
+        if granted:
+            return [suspect, *self._next_lane(Kind.RESCUE, now)]
+        lane.running = False
+        gone = Cancel(number, "late, and replaced")
+        return [suspect, gone, *self._next_lane(Kind.FAILOVER, now)]
 
     def _late_at(self) -> Mono:
         """When the newest lane is late, if somebody else can be asked then."""
         running = self._running
-        if not running or self._denied:
+        if not running:
             return NEVER
         lane, candidate = self._lanes[running[-1]], self._candidate()
         helped = candidate is not None and self._may_launch()
@@ -295,13 +316,14 @@ class Hearing:
         catch_up_s = lane.behind_s / policy.replay_speed
         if self._over_at is not None:
             since = max(self._over_at, lane.launched + catch_up_s)
-            return Mono(since + patience * policy.final_after_s)
+            return Mono(max(since + patience * policy.final_after_s, self._denied_until))
         gives_interims = lane.heard or self._candidates[lane.candidate].interims
         if not gives_interims:
             return NEVER
         left_s = patience * policy.interim_after_s - (self._voiced_s - lane.voiced_s)
         if left_s <= 0:
-            return Mono(max(self._voiced_at, lane.launched + catch_up_s))
+            caught_up = lane.launched + catch_up_s
+            return Mono(max(self._voiced_at, caught_up, self._denied_until))
         return Mono(self._voiced_at + max(left_s, _LOOK_AGAIN_S))
 
     def _give_up_at(self) -> Mono:
@@ -341,6 +363,8 @@ class Hearing:
         """Launch the next candidate. If there is none: wait for who runs, or give up."""
         candidate = self._candidate()
         if candidate is not None and self._may_launch():
+            if kind is Kind.FAILOVER and self._purse is not None:
+                self._purse.failover()
             return [self._launch(candidate, kind, now)]
         if self._running or (self._over_at is None and candidate is not None):
             return []

@@ -234,7 +234,8 @@ class Playout:
     def drained(self, now: Mono) -> bool:
         """Whether all phrases were heard; after a grace, time counts for marks that got lost."""
         phrases = self._phrases[self._first :]
-        if self._held or not all(p.over for p in phrases):
+        # The last first: while a reply plays, this is asked every 20 ms and the answer is there.
+        if self._held or not all(p.over for p in reversed(phrases)):
             return False
         if all(p.heard_chars == len(p.text) for p in phrases if p.samples):
             return True

@@ -31,6 +31,7 @@ Rules
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import mul
+from typing import NamedTuple
 
 from trunkline.core.attempt_words import AttemptPolicy, Plan
 from trunkline.core.budget import Budget, BudgetPolicy, Purse
@@ -55,11 +56,20 @@ GAP_FLOOR_S = 0.25, 1.0
 EMPTY_GAP = 5 / 3
 _STEP_S = 0.1
 _TIMES = [i * _STEP_S for i in range(41)]
-_DELAYS = range(6, 23)
-_NOTICED = round(NOTICED_S / _STEP_S)
 _BAD = survival(lognormal(1.6, 4.3), _TIMES)  # a brown-out: median 1.6 s, sigma 0.6
 LEARNT = AttemptPolicy()
 _GOLDEN = 0.6180339887
+
+
+class Patience(NamedTuple):
+    """For how long a caller does: in steps of 0.1 s, from when on it is *noticed*, and the *delays*
+    among which to choose."""
+
+    noticed: int
+    delays: range
+
+
+THINKING = Patience(round(NOTICED_S / _STEP_S), range(6, 23))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +238,9 @@ class Router:
             min(gap_s * EMPTY_GAP, GAP_FLOOR_S[1]) if empty_s is None else empty_s,
         )
 
-    def hedge_delay(self, first: str, backup: str, now: Mono) -> tuple[float, float]:
+    def hedge_delay(
+        self, first: str, backup: str, now: Mono, patience: Patience = THINKING
+    ) -> tuple[float, float]:
         """(d*, the share of steps that may hedge then) for this pair (rules 5 and 6)."""
         known = self._delays.get((first, backup))
         if known is None or now >= known[2] + AGAIN_S:
@@ -237,17 +249,18 @@ class Router:
             pi = self.co_slow(first, backup)
             y = [(1 - pi) * a + pi * b for a, b in zip(y, _BAD, strict=True)]
             budget = self.budget
-            affordable = [d for d in _DELAYS if x[d] <= budget.policy.beta]
+            noticed, delays = patience
+            affordable = [d for d in delays if x[d] <= budget.policy.beta]
 
             def cost(d: int) -> float:
                 """J(d); the sums are of steps of 0.1 s."""
-                if d < _NOTICED:
-                    late: float = sum(map(mul, x[_NOTICED:], y[_NOTICED - d :]))
+                if d < noticed:
+                    late: float = sum(map(mul, x[noticed:], y[noticed - d :]))
                 else:
-                    late = sum(x[_NOTICED:d]) + sum(map(mul, x[d:], y))
+                    late = sum(x[noticed:d]) + sum(map(mul, x[d:], y))
                 return late * _STEP_S + budget.price_s * x[d]
 
-            best = min(affordable or _DELAYS, key=cost)
+            best = min(affordable or delays, key=cost)
             share = min(1.0, budget.policy.beta / max(x[best], 1e-9))
             known = self._delays[first, backup] = (best * _STEP_S, share, now)
         return known[0], known[1]

@@ -17,7 +17,9 @@ Rules
  4. A phrase whose audio is too short for its text, lacks the marks of its last words, or is silent
     inside is rejected from the first word that is not said. What a lane did well before stands.
  5. A stream that ends while nothing is owed has not failed: the next phrase opens a new one.
- 6. Everything is bounded: the lanes between two whole phrases, the lanes at once, and the wait.
+ 6. What the budget denies is asked for again; denied twice, the late lane is replaced rather than
+    joined, which is free.
+ 7. Everything is bounded: the lanes between two whole phrases, the lanes at once, and the wait.
     When nobody is left the rest is `Lost`, phrase by phrase.
 
     Given -> Launch ... Audio -> Release ... NoMore -> Settle
@@ -57,6 +59,7 @@ from trunkline.errors import Fault
 from trunkline.types import SAMPLE_RATE, Mono
 
 NEVER = Mono(math.inf)
+DENIALS_MAX = 1
 
 
 class Synthesis:
@@ -81,7 +84,8 @@ class Synthesis:
         self._drain = Mono(-math.inf)
         self._waiting_since = Mono(0.0)  # for the next release
         self._retry_at = NEVER
-        self._denied_until: Mono | None = None
+        self._denials = 0  # since a lane was begun
+        self._denied_until = Mono(0.0)
         self._settled = False
 
     def feed(self, fact: Fact, now: Mono) -> Sequence[Act]:
@@ -257,6 +261,8 @@ class Synthesis:
                 self._retry_at = Mono(now + self._policy.retry_pause_s)
             return acts
         kind = Kind.FAILOVER if self._leader is None else Kind.RESCUE
+        if self._lanes and self._purse is not None:
+            self._purse.failover()
         return [*acts, self._launch(candidate, kind if self._lanes else Kind.PRIMARY, now)]
 
     def _pass_over_what_was_said(self) -> list[Act]:
@@ -297,21 +303,26 @@ class Synthesis:
         candidate = self._candidate()
         if candidate is None or self._settled or not self._owes:
             return acts
-        if not self._buys(now):
+        granted = self._buys()
+        if not granted and self._denials < DENIALS_MAX:
+            self._denials += 1
+            self._denied_until = Mono(now + self._policy.denied_s)
             return acts
         lane.late = True
+        acts.append(Suspect(number, fault, silent_s))
+        if not granted:
+            lane.running = False
+            return [*acts, Cancel(number, "late, and replaced"), *self._next_lane(now)]
         lane.slow = lane.flows_since is not None and silent_s < self._policy.gap_floor_s
         kind = Kind.HEDGE if self._leader is None else Kind.RESCUE
-        return [*acts, Suspect(number, fault, silent_s), self._launch(candidate, kind, now)]
+        return [*acts, self._launch(candidate, kind, now)]
 
-    def _buys(self, now: Mono) -> bool:
+    def _buys(self) -> bool:
         """Whether another lane may run beside this one; a denied hedge is asked for as a rescue."""
         if self._purse is None:
             return True
-        hedges = self._leader is None and self._denied_until is None
-        bought = self._purse.hedge() if hedges else self._purse.rescue()
-        self._denied_until = None if bought else Mono(now + self._policy.denied_s)
-        return bought
+        hedges = self._leader is None and not self._denials
+        return self._purse.hedge() if hedges else self._purse.rescue()
 
     def _launch_at(self) -> Mono:
         """When the newest lane is late. While one that failed is to be tried again: never."""
@@ -327,7 +338,7 @@ class Synthesis:
         else:
             drips_at = lane.flows_since + max(policy.drip_window_s, lane.made_s)
             late_at = min(lane.last + policy.gap_floor_s, drips_at)
-        return Mono(max(late_at, self._drain - policy.recovery_q95_s, self._denied_until or 0.0))
+        return Mono(max(late_at, self._drain - policy.recovery_q95_s, self._denied_until))
 
     def _give_up_at(self) -> Mono:
         return Mono(max(self._waiting_since, self._drain) + self._policy.give_up_s)
@@ -357,7 +368,9 @@ class Synthesis:
         at += len(text[at:]) - len(text[at:].lstrip()) if at else 0
         self._tries[candidate] += 1
         self._spent += 1
-        self._retry_at = NEVER
+        self._denials, self._retry_at = 0, NEVER
+        if kind is Kind.PRIMARY and self._purse is not None:
+            self._purse.primary()
         self._lanes.append(Lane(candidate, kind, phrase, at, last=now))
         return Launch(len(self._lanes) - 1, candidate, kind, phrase, at)
 

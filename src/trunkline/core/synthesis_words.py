@@ -19,7 +19,8 @@ class SynthesisPolicy:
     *recovery_q95_s*: the backup's time to its first whole word; *drip_window_s*: over so long a
     synthesiser must not be slower than speech; *denied_s*: before what the budget denied is asked
     for again; *retry_pause_s*: before one that failed is tried again; *give_up_s*: with nothing to
-    play, nobody waits longer.
+    play, nobody waits longer. The first three are learnt (`core.speech_plan`), except those that
+    *fixed* names.
     """
 
     hedge_after_s: float = 0.5
@@ -31,10 +32,19 @@ class SynthesisPolicy:
     give_up_s: float = 4.0
     attempts_max: int = 6
     at_once_max: int = 2
+    fixed: frozenset[str] = frozenset()
 
 
 class Extras(Protocol):
     """What may be spent on lanes that run beside another one; `core.budget.Purse`."""
+
+    def primary(self) -> None:
+        """A reply begins to be spoken."""
+        ...
+
+    def failover(self) -> None:
+        """Another lane takes the place of one that failed."""
+        ...
 
     def hedge(self) -> bool:
         """Whether a hedge is granted; it is then paid for."""

@@ -110,7 +110,6 @@ class Turns:
         "_now",
         "_policy",
         "_run",
-        "_run_start",
         "_speaking",
         "_started",
     )
@@ -121,7 +120,7 @@ class Turns:
         self._likely, self._likely_at = 0, Sample(-1)  # times told, and the end it was told of
         self._ending = Ending.OVER
         self._now, self._hinted = Sample(0), Sample(-1)  # -1: no words of this utterance yet
-        self._run, self._run_start = 0, Sample(0)
+        self._run: list[Window] = []
         self._started, self._ended = Sample(0), Sample(0)
 
     @property
@@ -129,9 +128,22 @@ class Turns:
         """Whether an utterance is open."""
         return self._speaking
 
-    def would_count(self, window: Window) -> bool:
-        """Whether *window* speaks for an onset: whoever doubts it has to look now."""
-        return not self._speaking and window.probability >= self._policy.onset_probability
+    def would_begin(self, window: Window) -> bool:
+        """Whether *window* completes an onset: who doubts it, or those of `run`, has to look now.
+
+        Not before: of sounds that are no speech, two windows of three need no look.
+        """
+        speaks = not self._speaking and window.probability >= self._policy.onset_probability
+        return speaks and len(self._run) + 1 >= self._policy.onset_windows
+
+    @property
+    def run(self) -> Sequence[Window]:
+        """The windows in a row, up to the last one, that speak for an onset."""
+        return self._run
+
+    def forget(self, windows: int) -> None:
+        """The first *windows* of `run` were no speech."""
+        del self._run[:windows]
 
     def deadline(self) -> Mono | None:
         """Never: silence arrives as windows."""
@@ -148,16 +160,15 @@ class Turns:
 
     def _while_silent(self, window: Window) -> Sequence[Onset]:
         if window.probability < self._policy.onset_probability:
-            self._run = 0
+            self._run.clear()
             return ()
-        if self._run == 0:
-            self._run_start = window.start
-        self._run += 1
-        if self._run < self._policy.onset_windows:
+        self._run.append(window)
+        if len(self._run) < self._policy.onset_windows:
             return ()
-        self._speaking, self._run, self._hinted = True, 0, Sample(-1)
+        self._speaking, self._hinted = True, Sample(-1)
         self._lasting, self._likely, self._ending = False, 0, Ending.OVER
-        self._started, self._ended = self._run_start, window.end
+        self._started, self._ended = self._run[0].start, window.end
+        self._run.clear()
         return (Onset(self._started),)
 
     def _while_speaking(self, window: Window) -> Sequence[Told]:

@@ -22,6 +22,7 @@ SEAM_SAMPLES = SAMPLE_RATE * 15 // 1000
 _FRAME = SAMPLE_RATE // 100
 _FULL = 32768.0
 _PEAK = 32000.0
+_SILENT_POWER = 10 ** (SILENT_DBFS / 10)
 _KEEP = 0.999  # a frame: the last 10 s of speech count
 
 Pcm = NDArray[np.int16]
@@ -29,17 +30,13 @@ Pcm = NDArray[np.int16]
 
 def silences(pcm: Pcm, at: int) -> list[tuple[int, int]]:
     """The stretches of silence in *pcm*, whose first sample is number *at*: (first, after last)."""
-    quiet = [power < _power(SILENT_DBFS) for power in _powers(pcm)]
-    runs: list[tuple[int, int]] = []
-    for number, silent in enumerate(quiet):
-        start, end = at + number * _FRAME, at + min((number + 1) * _FRAME, len(pcm))
-        if not silent:
-            continue
-        if runs and runs[-1][1] == start:
-            runs[-1] = runs[-1][0], end
-        else:
-            runs.append((start, end))
-    return runs
+    quiet = np.zeros(-(-len(pcm) // _FRAME) + 2, np.bool_)  # with a frame of sound at either end
+    quiet[1:-1] = _powers(pcm) < _SILENT_POWER
+    edges = np.flatnonzero(quiet[1:] != quiet[:-1]).tolist()
+    return [
+        (at + first * _FRAME, at + min(after * _FRAME, len(pcm)))
+        for first, after in zip(edges[::2], edges[1::2], strict=True)
+    ]
 
 
 @dataclass(slots=True)
@@ -52,7 +49,7 @@ class Level:
     def learn(self, pcm: Pcm) -> None:
         """The voice said *pcm*."""
         for power in _powers(pcm):
-            if power >= _power(SILENT_DBFS):
+            if power >= _SILENT_POWER:
                 self.energy = _KEEP * self.energy + float(power)
                 self.weight = _KEEP * self.weight + 1.0
 
@@ -104,7 +101,3 @@ def _powers(pcm: Pcm) -> NDArray[np.float64]:
     lengths = np.diff(np.append(starts, len(pcm)))
     powers: NDArray[np.float64] = np.add.reduceat(squares, starts) / lengths
     return powers
-
-
-def _power(dbfs: float) -> float:
-    return float(10 ** (dbfs / 10))

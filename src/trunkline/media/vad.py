@@ -5,6 +5,11 @@ cost 10 MB each. So streams only collect audio; `VadPool.tick` stacks one window
 that holds one and runs the model once. The recurrent state and the context travel with the
 stream, so that a stream's result does not depend on who else is in the batch.
 
+A batch costs as much again as its first three windows: the weights have to come from memory. Calls
+bring 20 ms a tick, windows are 32 ms, so a call has a window in five ticks of eight. Each stream
+begins with as much silence as lets its five be those of all others: three ticks of eight cost
+nothing, as long as the callers' clocks and ours agree to a frame.
+
 The model is Silero VAD (MIT, package `silero-vad`), for a window rebuilt by `media.silero`. The
 package imports torch: we only look up where its file is.
 """
@@ -21,7 +26,7 @@ from numpy.typing import NDArray
 from trunkline.core.turns import Window
 from trunkline.errors import InputError
 from trunkline.media import g711, silero
-from trunkline.types import SAMPLE_RATE, Sample
+from trunkline.types import FRAME_SAMPLES, SAMPLE_RATE, Sample
 
 WINDOW_SAMPLES: Final = 256
 """Samples in one window of the model (32 ms)."""
@@ -62,6 +67,8 @@ class VadStream:
 
     def feed(self, mulaw: bytes) -> None:
         """Hold the next G.711 mu-law samples of the call, 8 kHz, for the coming ticks."""
+        if not self._fed:
+            self._audio += _SILENCE * self._pool._into_window
         self._fed += len(mulaw)
         self._audio += mulaw
         excess = len(self._audio) - _CONTEXT - HELD_SAMPLES_MAX
@@ -95,7 +102,7 @@ class VadStream:
         self._state = state
         del self._audio[:WINDOW_SAMPLES]
         end = self._fed - len(self._audio) + _CONTEXT
-        return Window(probability, Sample(end - WINDOW_SAMPLES), Sample(end))
+        return Window(probability, Sample(max(end - WINDOW_SAMPLES, 0)), Sample(end))
 
 
 class VadPool:
@@ -118,6 +125,7 @@ class VadPool:
             network, options, providers=["CPUExecutionProvider"]
         )
         self._streams: dict[VadStream, None] = {}  # a set that keeps the order of joining
+        self._into_window = 0  # how far a stream is that has brought a frame in every tick
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -133,6 +141,7 @@ class VadPool:
         any holds another (at most 31 times: a stream holds a second). A stream's windows come in
         order; less than a window stays held.
         """
+        self._into_window = (self._into_window + FRAME_SAMPLES) % WINDOW_SAMPLES
         judged: list[tuple[VadStream, Window]] = []
         ready = [s for s in self._streams if s._ready()]
         while ready:

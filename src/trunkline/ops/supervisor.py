@@ -51,6 +51,9 @@ PENDING_MAX: Final = 64
 """Connections that a worker may leave lying: it takes one within a turn of its loop."""
 PATIENCE_S: Final = 8.0
 """For a worker to come up, if none is there: carriers wait for a webhook for 15 s (Twilio)."""
+RETURN_S: Final = 1.5
+"""Before a worker is started again while others are there: to load takes a core for a second or
+two, which is wanted by those to whom its callers come back."""
 REFUSE_S: Final = 2.0
 REFUSALS_MAX: Final = 256
 BACKLOG: Final = 512
@@ -173,6 +176,8 @@ class Supervisor:
                 lived_s = clock() - worker.started
                 how = f"{worker.name} died (status {worker.process.returncode})"
             wait_s = backoff.after(lived_s)
+            if any(it.up and not it.leaving for it in self._workers.values()):
+                wait_s = max(wait_s, RETURN_S)
             log.warning("a worker is started again in %.2f s: %s", wait_s, how)
             worker = None
             await asyncio.sleep(wait_s)

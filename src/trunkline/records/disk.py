@@ -4,7 +4,8 @@
 * An error of either is final: Linux drops the dirty pages and a second call would report success
   for data that is gone (the PostgreSQL "fsyncgate" of 2018). So nothing here ever tries again.
 * A directory belongs to the process that holds the lock on its `lock` file; the kernel frees the
-  lock with the process, also after SIGKILL, so a lock that can be taken means a dead owner.
+  lock with the process, also after SIGKILL, so a lock that can be taken means a dead owner. Many
+  may read what a dead owner left (they share `lock`), one of them clears up (`sealing`).
 """
 
 import fcntl
@@ -72,11 +73,14 @@ def publish(path: Path, pieces: Iterable[bytes]) -> None:
     sync_directory(path.parent)
 
 
-def lock(directory: Path) -> int | None:
-    """Take the lock of *directory*: a file descriptor to close later; None if it is taken."""
-    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+def lock(directory: Path, name: str = "lock", *, shared: bool = False) -> int | None:
+    """Take a lock of *directory*: a file descriptor to close later; None if it is taken.
+
+    *shared*: beside others who share it, not beside an owner.
+    """
+    fd = os.open(directory / name, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
         return None

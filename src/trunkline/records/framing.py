@@ -25,6 +25,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Final, Literal
 
 from trunkline.errors import InputError, RecordError
@@ -97,7 +98,7 @@ class Frames:
         self.stop = _why(self._data, at)
 
 
-def body_at(data: bytes, at: int) -> bytes | None:
+def body_at(data: bytes | mmap, at: int) -> bytes | None:
     """The body of the frame at offset *at* of *data*; None if there is no whole frame."""
     begin = at + FRAME_OVERHEAD_BYTES
     if begin > len(data):

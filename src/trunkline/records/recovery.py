@@ -7,10 +7,10 @@ somebody can look at them; the worker starts all the same.
 """
 
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from trunkline.errors import RecordError
 from trunkline.records import envelope as wire
@@ -22,6 +22,8 @@ from trunkline.records.store import Store
 from trunkline.types import CallId, DataClass, Mono, Sample, Wall, Where, uuid7
 
 WORKER_DIED: Final = "worker died"
+_STEP_RECORDS: Final = 256
+"""Read in one step: some 3 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +63,32 @@ class _Salvage:
         self.ended |= envelope.type == "call.ended"
 
 
-def recover(
-    segments: Sequence[Path],
-    store: Store,
-    clocks: Clocks,
-    first: Collection[CallId] = (),
-) -> Recovery:
+def recover(segments: Sequence[Path], store: Store, clocks: Clocks) -> Recovery:
     """Seal the calls in *segments* (of one directory, oldest first) in *store*; blocking.
-
-    Those in *first* before the others: somebody waits for them.
 
     The segments stay, or move to `damaged/` if anything was: delete those that stay afterwards.
     It may be repeated after a crash in its middle. Raises `RecordError` if a journal cannot be
     written or a segment was written by another format version.
     """
+    steps = recovering(segments, store, clocks)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Recovery", end.value)
+
+
+def recovering(
+    segments: Sequence[Path], store: Store, clocks: Clocks
+) -> Generator[None, None, Recovery]:
+    """`recover` in steps of a few milliseconds, and one for each call that is sealed."""
     calls: dict[CallId, _Salvage] = {}
-    found = [damage for path in segments if (damage := _read(path, calls))]
+    found: list[str] = []
+    for path in segments:
+        damage = yield from _read(path, calls)
+        found += [damage] if damage else []
     sealed: list[CallId] = []
-    for call in sorted(calls, key=lambda call: call not in first):
-        salvage = calls[call]
+    for call, salvage in calls.items():
         if store.has(call):
             continue  # and its first segments may be gone: others held only its last ones
         if salvage.found:
@@ -88,12 +97,13 @@ def recover(
             records = _closed(call, salvage, segments[0].parent, clocks)
             store.seal(call, salvage.started, records)
             sealed.append(call)
+            yield
     if found:
         found.append(f"the log was set aside in {_set_aside(segments)}")
     return Recovery(tuple(sealed), tuple(found))
 
 
-def _read(path: Path, calls: dict[CallId, _Salvage]) -> str:
+def _read(path: Path, calls: dict[CallId, _Salvage]) -> Generator[None, None, str]:
     """Feed the records of a segment; what is damaged about it, or nothing."""
     with our_errors(f"cannot read {path}"):
         data = path.read_bytes()
@@ -105,9 +115,11 @@ def _read(path: Path, calls: dict[CallId, _Salvage]) -> str:
     else:
         damage = f"{path}: damaged header"
     frames = framing.Frames(data)
-    for offset, record in frames:
+    for number, (offset, record) in enumerate(frames):
         _, call, _ = wire.split(record)
         calls.setdefault(call, _Salvage()).feed(record, place_of(int(path.stem), offset))
+        if number % _STEP_RECORDS == 0:
+            yield
     if frames.stop.kind == "corrupt":
         damage = f"{path}: damaged at offset {frames.stop.offset}: {frames.stop.detail}"
     return damage

@@ -7,8 +7,6 @@ async with WorkerRecords(directory, "w0") as records:
 """
 
 import asyncio
-import logging
-import os
 import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -18,19 +16,22 @@ from types import TracebackType
 from typing import Final, Self
 
 from trunkline.errors import InputError, RecordError
-from trunkline.records import disk
+from trunkline.records.envelope import check_call_id
+from trunkline.records.finder import Finder, LaneFinder
 from trunkline.records.journal import CallJournal, Clocks
 from trunkline.records.lanes import Lane, ThreadLane
 from trunkline.records.log import WorkerLog, read_places
 from trunkline.records.recovery import Recovery, recover
+from trunkline.records.resume import BrokenCall
+from trunkline.records.salvage import Salvage
 from trunkline.records.store import Store
-from trunkline.types import CallId, Event
+from trunkline.types import CallId
 
-log = logging.getLogger(__name__)
-
-FIND_S: Final = 4.0
-"""How long a broken call's journal is looked for: a worker that lives may be sealing it."""
+FIND_S: Final = 8.0
+"""How long a broken call's journal is looked for: a worker that lives may be sealing it, a machine
+may be starved. Half of what a carrier waits for an answer (Twilio, 15 s)."""
 _FIND_AGAIN_S: Final = 0.05
+_FIND_AGAIN_S_MAX: Final = 0.4
 SEAL_S: Final = 30.0
 """How long a call's end, or the worker's, waits for its journal to be sealed."""
 _WORKER: Final = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
@@ -40,10 +41,11 @@ class WorkerRecords:
     """The records under *directory*, written as worker *worker*.
 
     *lane* makes the lanes: one for the log, one for sealing, so that sealing a long call does not
-    hold up the commits of others, and one for finding, so that a call is found as soon as it is
-    sealed. On entering, the calls that this worker left when it
-    last died are sealed, and those of other workers that are dead: `recovery` tells. Entering
-    raises `RecordError` if another process is this worker or the disk cannot be used.
+    hold up the commits of others, and one for finding what dead workers left. A *finder* in a
+    process of its own (`ProcessFinder`) keeps that off this interpreter. On entering, the calls
+    that this worker left when it last died are sealed, and those of other workers that are dead:
+    `recovery` tells. Entering raises `RecordError` if another process is this worker or the disk
+    cannot be used.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class WorkerRecords:
         clocks: Clocks | None = None,
         lane: Callable[[str], Lane] = ThreadLane,
         log: Callable[..., WorkerLog] = WorkerLog,
+        finder: Finder | None = None,
     ) -> None:
         if not _WORKER.fullmatch(worker):
             raise InputError(
@@ -64,9 +67,9 @@ class WorkerRecords:
         self.recovery = Recovery()
         self._clocks = clocks or Clocks()
         self._sealing = lane("trunkline-sealing")
-        self._finding = lane("trunkline-finding")
-        self._wanted: set[CallId] = set()  # broken calls whose callers wait
-        self._taking_over: asyncio.Future[list[Recovery]] | None = None
+        self._finder = finder or LaneFinder(
+            Salvage(self.store, self._clocks), lane("trunkline-finding")
+        )
         self._log = log(self.store.wal / worker, lane=lane("trunkline-journal"))
         self._live: set[CallId] = set()
         self._sealings: set[asyncio.Future[Path]] = set()
@@ -74,8 +77,8 @@ class WorkerRecords:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            stack.callback(self._finding.close)
             stack.callback(self._sealing.close)
+            stack.push_async_callback(self._finder.close)
             log = await stack.enter_async_context(self._log)
             self.recovery = await self._sealing.submit(self._recover)
             await log.forget_inherited()
@@ -122,37 +125,23 @@ class WorkerRecords:
         self._live.add(call)
         return journal
 
-    async def find(self, call: CallId, within_s: float = FIND_S) -> list[Event] | None:
-        """The journal of *call*, whichever worker wrote it; None if none is sealed *within_s*.
+    async def find(self, call: CallId, within_s: float = FIND_S) -> BrokenCall | None:
+        """How *call* ended, whichever worker wrote it; None if that is not known *within_s*.
 
-        If its worker is dead, its log is taken over: all its calls are sealed. A log belongs to
-        a worker that lives for as long as the kernel holds its lock, so those are not disturbed.
+        It is known when its journal is sealed, and at once when its worker is dead: a log belongs
+        to a worker that lives for as long as the kernel holds its lock, so those are not disturbed.
         Raises `InputError` if *call* is no id and `RecordError` if the journal is damaged.
         """
-        clock = asyncio.get_running_loop().time
-        give_up_at = clock() + within_s
-        self._wanted.add(call)
+        check_call_id(call)
+        again_s = _FIND_AGAIN_S
         try:
-            while True:
-                events = await self._finding.submit(partial(self._sealed_events, call))
-                if events is not None or clock() >= give_up_at:
-                    return events
-                if self._taking_over is None:
-                    self._taking_over = self._sealing.submit(self._take_over_all)
-                    self._taking_over.add_done_callback(self._took_over)
-                await asyncio.sleep(_FIND_AGAIN_S)
-        finally:
-            self._wanted.discard(call)
-
-    def _sealed_events(self, call: CallId) -> list[Event] | None:
-        return self.store.open_call(call).events if self.store.has(call) else None
-
-    def _took_over(self, taking: asyncio.Future[list[Recovery]]) -> None:
-        self._taking_over = None
-        if not taking.cancelled() and (error := taking.exception()) is not None:
-            if not isinstance(error, RecordError):
-                raise error  # a bug of ours: the loop's exception handler must see it
-            log.error("the log of a dead worker cannot be taken over: %s", error)
+            async with asyncio.timeout(within_s):
+                while (found := await self._finder.find(call)) is None:
+                    await asyncio.sleep(again_s)
+                    again_s = min(2 * again_s, _FIND_AGAIN_S_MAX)  # a hundred may be asking
+        except TimeoutError:
+            return None
+        return found
 
     async def _settle(self, hold: int, journal: CallJournal) -> None:
         self._live.discard(journal.call)
@@ -182,26 +171,16 @@ class WorkerRecords:
 
     def _recover(self) -> Recovery:
         """Our own segments, and those of workers that are dead; blocking."""
-        found = [recover(self._log.inherited, self.store, self._clocks), *self._take_over_all()]
+        own = recover(self._log.inherited, self.store, self._clocks)
+        others = Salvage(self.store, self._clocks)
+        try:
+            others.take_dead()
+            while others.step():
+                pass
+        finally:
+            others.close()
+        found = own, others.recovery
         return Recovery(
             tuple(call for one in found for call in one.calls),
             tuple(damage for one in found for damage in one.damage),
         )
-
-    def _take_over_all(self) -> list[Recovery]:
-        with disk.our_errors(f"cannot look for dead workers in {self.store.wal}"):
-            others = sorted(path.parent for path in self.store.wal.glob("*/lock"))
-            return [self._take_over(path) for path in others]
-
-    def _take_over(self, directory: Path) -> Recovery:
-        held = disk.lock(directory)
-        if held is None:
-            return Recovery()  # it lives, or is ourselves
-        try:
-            segments = disk.segments(directory)
-            recovery = recover(segments, self.store, self._clocks, frozenset(self._wanted))
-            for path in disk.segments(directory):
-                path.unlink()
-        finally:
-            os.close(held)
-        return recovery

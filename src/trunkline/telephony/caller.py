@@ -235,7 +235,7 @@ class _Call:
                 )
         except (aiohttp.ClientError, OSError, TimeoutError) as failed:
             raise CarrierLost(f"{url}: {type(failed).__name__}: {failed}") from failed
-        self._socket = AiohttpSocket.of_client(ws)
+        self._socket = AiohttpSocket(ws)
         self._outbox = Outbox()
         self._wire = CarrierSide("MZ" + secrets.token_hex(16), self._sid, self._account)
         self._outbox.put(self._wire.connected())

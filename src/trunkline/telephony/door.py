@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 from typing_extensions import override
 
+from trunkline.errors import InputError
 from trunkline.telephony.wire import Pace
 
 REQUEST_S: Final = 10.0
@@ -48,6 +49,12 @@ PEERS_PER_S: Final = 50.0
 a second on a worker that carries a hundred. What it has to spare belongs to those that are up."""
 PEERS_BURST: Final = 200
 """The same at once: a campaign that starts."""
+PEERS_PER_CALL: Final = 2
+"""What is added to both bounds that hold at once, for each call that the worker may have: when its
+neighbour dies, as many callers ask the webhook and open a stream in the same second."""
+SIP_BYTES: Final = 2048
+"""Read of one peer before the others get their turn: six messages of a carrier, or three hundred
+empty pings, which take the loop two milliseconds."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _TOLD_CHARS: Final = 200
@@ -75,7 +82,7 @@ _log.addFilter(_InOneLine())
 class Door(web.AppRunner):
     """Serves *app* within the limits of this module."""
 
-    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+    def __init__(self, app: web.Application, *, calls_max: int, shutdown_timeout: float) -> None:
         super().__init__(
             app,
             access_log=None,  # its lines carry callers' numbers in a GET webhook's query
@@ -89,8 +96,11 @@ class Door(web.AppRunner):
             logger=_log,
         )
         self._waiting: dict[web.RequestHandler, None] = {}
-        self._pace = Pace(PEERS_PER_S, PEERS_BURST, time.monotonic)
-        app.middlewares.append(_paced(Pace(PEERS_PER_S, PEERS_BURST, time.monotonic)))
+        self._no_room: set[web.RequestHandler] = set()
+        self._waiting_max = CONNECTIONS_MAX + PEERS_PER_CALL * calls_max
+        burst = PEERS_BURST + PEERS_PER_CALL * calls_max
+        self._pace = Pace(PEERS_PER_S, burst, time.monotonic)
+        app.middlewares.append(_paced(Pace(PEERS_PER_S, burst, time.monotonic)))
 
     @property
     @override
@@ -99,11 +109,16 @@ class Door(web.AppRunner):
         made = super().server
         return None if made is None else _Counted(made, self)  # type: ignore[return-value]  # all that sites ask is to be called
 
-    def enter(self, make: Callable[[], web.RequestHandler]) -> asyncio.Protocol:
-        """One more connection: refused if it comes too soon, else the oldest is if too many."""
+    def enter(
+        self, make: Callable[[], web.RequestHandler], *, admits: bool = True
+    ) -> asyncio.BaseProtocol:
+        """One more connection: refused if it comes too soon, else the oldest is if too many.
+
+        *admits*: what `admits` will say of it.
+        """
         if not self._pace.take():
             return _TooSoon()
-        if len(self._waiting) >= CONNECTIONS_MAX:
+        if len(self._waiting) >= self._waiting_max:
             # Those that are gone have no transport; nor has, for a moment, one that was just made.
             gone = [it for it in list(self._waiting)[:-128] if it.transport is None]
             for it in gone:
@@ -112,7 +127,21 @@ class Door(web.AppRunner):
                 self._refuse(next(iter(self._waiting)))
         connection = make()
         self._waiting[connection] = None
-        return connection
+        if not admits:
+            self._no_room = {it for it in self._no_room if it.transport is not None}
+            self._no_room.add(connection)
+        return _Sipping(connection)
+
+    def adopted(self, *, admits: bool) -> asyncio.BaseProtocol:
+        """For a connection that somebody else accepted; `InputError` unless it is open."""
+        made = super().server
+        if made is None:
+            raise InputError("the telephony server adopts connections between start() and close()")
+        return self.enter(made, admits=admits)
+
+    def admits(self, connection: web.RequestHandler) -> bool:
+        """Whether a call may begin on *connection*."""
+        return connection not in self._no_room
 
     def admit(self, connection: web.RequestHandler) -> None:
         """*connection* has become a stream: calls have a limit of their own."""
@@ -129,8 +158,61 @@ class _Counted:
     def __init__(self, made: web.Server, door: Door) -> None:
         self._made, self._door = made, door
 
-    def __call__(self) -> asyncio.Protocol:
+    def __call__(self) -> asyncio.BaseProtocol:
         return self._door.enter(self._made)
+
+
+class _Sipping(asyncio.BufferedProtocol):
+    """Hands *inner* what comes, `SIP_BYTES` in one turn of the loop.
+
+    A transport gives its protocol all that has arrived at once, and aiohttp decodes all of it: of
+    empty pings that takes up to 24 ms, in which every other call falls silent.
+    """
+
+    def __init__(self, inner: web.RequestHandler) -> None:
+        self._inner = inner
+        self._buffer = memoryview(bytearray(SIP_BYTES))
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._loop = asyncio.get_running_loop()
+        self._inner.connection_made(transport)
+
+    @override
+    def get_buffer(self, sizehint: int) -> memoryview:
+        del sizehint
+        return self._buffer
+
+    @override
+    def buffer_updated(self, nbytes: int) -> None:
+        self._inner.data_received(bytes(self._buffer[:nbytes]))
+        if nbytes == SIP_BYTES and not self._transport.is_closing():
+            self._transport.pause_reading()  # uvloop would read on, thirty-two times in one turn
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        # aiohttp holds a peer back itself, whose messages nobody takes: then it lets it go on, too.
+        held = self._inner._reading_paused or self._inner._buffer_paused  # they have no public name
+        if not held and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    @override
+    def eof_received(self) -> bool | None:
+        self._inner.eof_received()  # closes nothing: an answer may be under way
+        return None
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+
+    @override
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    @override
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
 
 
 class _TooSoon(asyncio.Protocol):

@@ -13,8 +13,10 @@ has ended is dropped; only the `play` (or mark, or clear) that finds the outbox 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 from trunkline.contracts import CarrierEvent, Digit, Media, Started, Stopped
@@ -56,17 +58,26 @@ class TwilioCarrier:
         self._began = self._heard = self._clock()
         self._keys = Pace(KEYS_PER_S, KEYS_BURST, self._clock)
         self._reading = False
+        self._decoded: deque[CarrierEvent | Exception] = deque()
 
-    async def events(self) -> AsyncGenerator[CarrierEvent, None]:
+    async def events(
+        self, hear: Callable[[Media], None] | None = None, /
+    ) -> AsyncGenerator[CarrierEvent, None]:
         """What happens on the leg, `Started` first, `Stopped` last. To be iterated once."""
         yield self.started
-        while True:
-            event = await self._next()
-            if event is None:
-                continue
-            yield event
-            if isinstance(event, Stopped):
-                return
+        if hear is not None:
+            self._socket.offer(partial(self._taken, hear))
+        try:
+            while True:
+                event = await self._next()
+                if hear is not None and isinstance(event, Media):
+                    hear(event)
+                elif event is not None:
+                    yield event
+                if isinstance(event, Stopped):
+                    return
+        finally:
+            self._socket.offer(None)
 
     def play(self, mulaw: bytes, /) -> None:
         """Send audio; raises `CarrierLost` if the peer has stopped reading."""
@@ -129,8 +140,7 @@ class TwilioCarrier:
         self._reading = True
         try:
             text = await self._socket.receive()
-            event = None if text is None else self._decoder.decode(text)
-            self._check(event)
+            event = None if text is None else self._received(text)
         except InputError as broken:
             self._end(f"the carrier broke the protocol: {broken}")
             await self._socket.close(1008 if isinstance(broken, OverLimit) else 1002, str(broken))
@@ -141,11 +151,41 @@ class TwilioCarrier:
             self._end(f"the carrier closed the socket (code {self._socket.close_code or 1006})")
             self._outbox.finish()
             return Stopped(self._reason or "", lost=True)
-        if isinstance(event, Media):
-            self._heard = self._clock()
-        elif isinstance(event, Stopped):
+        if isinstance(event, Stopped):
             self._end(event.reason)
             self._outbox.finish()
+        return event
+
+    def _taken(self, hear: Callable[[Media], None], text: bytes) -> bool:
+        """Take a message of audio where it was read, without the wake-up of a task.
+
+        All else waits for `events`, with what was made of it: a message is decoded once.
+        """
+        try:
+            event = self._read(text)
+            if isinstance(event, Media):
+                hear(event)
+                return True
+        except Exception as error:  # noqa: BLE001  # of this call only: `events` raises it
+            self._decoded.append(error)
+            return False
+        if event is not None:
+            self._decoded.append(event)
+        return event is None
+
+    def _received(self, text: bytes | str) -> CarrierEvent | None:
+        if not self._decoded:
+            return self._read(text)
+        decoded = self._decoded.popleft()  # it was offered before it waited, as those behind it
+        if isinstance(decoded, Exception):
+            raise decoded
+        return decoded
+
+    def _read(self, text: bytes | str) -> CarrierEvent | None:
+        event = self._decoder.decode(text)
+        self._check(event)
+        if isinstance(event, Media):
+            self._heard = self._clock()
         return event
 
     def _check(self, event: CarrierEvent | None) -> None:

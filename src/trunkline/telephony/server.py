@@ -41,10 +41,12 @@ from trunkline.telephony.door import (
     check_host,
     read_form,
 )
+from trunkline.telephony.intake import Intake
 from trunkline.telephony.leg import TwilioCarrier
+from trunkline.telephony.media_socket import MediaSocket
 from trunkline.telephony.settings import TelephonyConfig
 from trunkline.telephony.twiml import twiml_connect, twiml_hangup, twiml_refuse
-from trunkline.telephony.wire import CLOSE_S, AiohttpSocket, Pace
+from trunkline.telephony.wire import Pace
 from trunkline.types import CallId, Wall, uuid7
 
 SHUTDOWN_S: Final = 5.0
@@ -95,8 +97,8 @@ class TelephonyServer:
         self._idle.set()
         self._closing = self._leaving = False
         self._stream_ended = -REDIRECT_S
-        self._no_room: set[web.RequestHandler] = set()
         self._site: web.TCPSite | None = None
+        self._intake = Intake()
         self.app = web.Application(client_max_size=WEBHOOK_BYTES_MAX)
         self.app.add_routes(
             [
@@ -106,7 +108,7 @@ class TelephonyServer:
                 web.get("/health/live", _live),
             ]
         )
-        self._runner = Door(self.app, shutdown_timeout=SHUTDOWN_S)
+        self._runner = Door(self.app, calls_max=config.calls_max, shutdown_timeout=SHUTDOWN_S)
 
     @property
     def calls(self) -> int:
@@ -148,18 +150,8 @@ class TelephonyServer:
         *admits* false: no call may begin on it; what concerns calls that are up is answered.
         Raises `InputError` before `start` and after `close`.
         """
-        server = self._runner.server
-        if server is None:
-            raise InputError("the telephony server adopts connections between start() and close()")
-
-        def protocol() -> web.RequestHandler:
-            made = server()
-            if not admits:
-                self._no_room = {it for it in self._no_room if it.transport is not None}
-                self._no_room.add(made)
-            return made
-
-        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+        protocol = self._runner.adopted(admits=admits)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
 
     async def close(self, drain_s: float = 0.0) -> None:
         """Take no more calls, let those that are up end for *drain_s*, hang up the rest.
@@ -236,7 +228,7 @@ class TelephonyServer:
     def _has_room(self, request: web.Request) -> bool:
         now, here = asyncio.get_running_loop().time(), self._site is not None
         room = self.admission.has_room(now, counts_promises=here)
-        return room and request.protocol not in self._no_room
+        return room and self._runner.admits(request.protocol)
 
     def _connect(self, public: str, form: tuple[str, str], before: CallId, resumes: CallId) -> str:
         """TwiML that streams the call; *before*: the one before it, *resumes*: if it goes on."""
@@ -258,22 +250,16 @@ class TelephonyServer:
         if not self._signed(request, _ws(self._public(request)), {}):
             _log.warning(_UNSIGNED, MEDIA_PATH, _ws(self._public(request)))
             return web.Response(status=403, text="X-Twilio-Signature does not match\n")
-        ws: web.WebSocketResponse[bool] = web.WebSocketResponse(
-            timeout=CLOSE_S,
-            compress=False,  # mu-law does not compress, and deflate would cost each frame 50 us
-            max_msg_size=twilio.MESSAGE_BYTES_MAX,
-            decode_text=False,
-            autoping=False,  # so that pings count as what they are: messages to be answered
-        )
+        pace = Pace(wire.MESSAGES_PER_S, wire.MESSAGES_BURST, asyncio.get_running_loop().time)
         try:
-            await ws.prepare(request)
+            socket, response = await MediaSocket.open(
+                request, self._intake, twilio.MESSAGE_BYTES_MAX, pace
+            )
         except ConnectionError:
             return web.Response(status=400)  # it left while it was let in: nobody reads this
-        pace = Pace(wire.MESSAGES_PER_S, wire.MESSAGES_BURST, asyncio.get_running_loop().time)
-        socket = AiohttpSocket(ws, request.transport, pace)
         if self._leaving or self.admission.full:
             await socket.close(1013, "busy: try again later")
-            return ws
+            return response
         room = self._has_room(request)
         self._runner.admit(request.protocol)
         self.admission.streams += 1
@@ -285,9 +271,9 @@ class TelephonyServer:
             self._stream_ended = asyncio.get_running_loop().time()
             if not self.calls:
                 self._idle.set()
-        return ws
+        return response
 
-    async def _stream(self, socket: AiohttpSocket, *, room: bool) -> None:
+    async def _stream(self, socket: MediaSocket, *, room: bool) -> None:
         try:
             decoder, started = await leg.accept(socket, start_s=self.config.start_s)
             started = self._admit(started)

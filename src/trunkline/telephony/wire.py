@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 import aiohttp
-from aiohttp import ClientWebSocketResponse, WSMsgType, web
+from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from trunkline.errors import CarrierLost, InputError
 
@@ -53,11 +53,38 @@ class Pace:
         return self._left >= 0.0
 
 
+class Turn:
+    """Lets the others have theirs: what has arrived already is read without a pause, so a peer
+    that floods would starve all other calls."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    async def take(self) -> None:
+        """One more message was read."""
+        self._taken += 1
+        if self._taken % _TURN == 0:
+            await asyncio.sleep(0)
+
+
+def bound_kernel(transport: asyncio.Transport) -> None:
+    """Bound what the kernel holds of a media socket, both ways."""
+    raw = transport.get_extra_info("socket")
+    if raw is not None:
+        raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, KERNEL_SEND_BYTES)
+        raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, KERNEL_RECEIVE_BYTES)
+
+
 class Socket(Protocol):
     """A WebSocket of text messages, as little of it as a phone leg needs."""
 
     async def receive(self) -> bytes | str | None:
         """The next message, None once closed; `InputError` if the peer broke the protocol."""
+        ...
+
+    def offer(self, take: Callable[[bytes], bool] | None, /) -> None:
+        """Show messages to *take* before they wait for `receive`: those that come while none
+        waits. What it returns True for is done with. It raises nothing. None: no more."""
         ...
 
     async def send(self, message: bytes, /) -> None:
@@ -79,62 +106,30 @@ class Socket(Protocol):
 
 
 class AiohttpSocket:
-    """aiohttp's WebSocket, of either end, as a `Socket`."""
+    """The socket of a stream that we dialled, as aiohttp's client has it."""
 
-    def __init__(
-        self,
-        ws: web.WebSocketResponse[bool] | ClientWebSocketResponse[bool],
-        transport: asyncio.Transport | None,
-        pace: Pace | None = None,
-    ) -> None:
-        """*pace*: what the peer may send; pings count if *ws* leaves them to us (`autoping`)."""
-        self._ws, self._transport, self._pace = ws, transport, pace
-        self._taken = 0
-        raw = None if transport is None else transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, KERNEL_SEND_BYTES)
-            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, KERNEL_RECEIVE_BYTES)
-
-    @classmethod
-    def of_client(cls, ws: ClientWebSocketResponse[bool]) -> "AiohttpSocket":
-        """A socket that we dialled."""
+    def __init__(self, ws: ClientWebSocketResponse[bool]) -> None:
+        self._ws = ws
         connection = ws._conn  # aiohttp has no public way from a client's socket to its transport
-        return cls(ws, None if connection is None else connection.transport)
+        self._transport = None if connection is None else connection.transport
+        self._turn = Turn()
+        if self._transport is not None:
+            bound_kernel(self._transport)
 
     async def receive(self) -> bytes | str | None:
         """The next text message, None once closed."""
-        while True:
-            await self._take_turn()
-            message = await self._ws.receive()
-            self._count()
-            if message.type is WSMsgType.TEXT:
+        await self._turn.take()
+        message = await self._ws.receive()
+        match message.type:
+            case WSMsgType.TEXT:
                 text: bytes | str = message.data
                 return text
-            match message.type:
-                case WSMsgType.PING:
-                    with suppress(ConnectionError, aiohttp.ClientError):  # the next read tells
-                        await self._ws.pong(message.data)
-                case WSMsgType.PONG:
-                    pass
-                case WSMsgType.BINARY:
-                    raise InputError("media stream: a binary message; the protocol is JSON text")
-                case WSMsgType.ERROR if isinstance(message.data, aiohttp.WebSocketError):
-                    raise InputError(f"media stream: {message.data}")
-                case _:
-                    return None
-
-    async def _take_turn(self) -> None:
-        # What has arrived already is read without a pause: a flood would starve all other calls.
-        self._taken += 1
-        if self._taken % _TURN == 0:
-            await asyncio.sleep(0)
-
-    def _count(self) -> None:
-        if self._pace is not None and not self._pace.take():
-            raise OverLimit(
-                f"media stream: more than {MESSAGES_BURST} messages at once or "
-                f"{MESSAGES_PER_S:g} a second; send a frame every 20 ms"
-            )
+            case WSMsgType.BINARY:
+                raise InputError("media stream: a binary message; the protocol is JSON text")
+            case WSMsgType.ERROR if isinstance(message.data, aiohttp.WebSocketError):
+                raise InputError(f"media stream: {message.data}")
+            case _:
+                return None
 
     async def send(self, message: bytes, /) -> None:
         """Send one text message."""
@@ -147,7 +142,7 @@ class AiohttpSocket:
         """Close; without a handshake if the peer does not take part in one."""
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(2 * CLOSE_S):  # aiohttp's own limit leaves the sending out
-                await self._ws.close(code=code, message=_reason(reason))
+                await self._ws.close(code=code, message=close_reason(reason))
                 return
         self.abort()
 
@@ -162,7 +157,7 @@ class AiohttpSocket:
         return self._ws.close_code
 
 
-def _reason(text: str) -> bytes:
+def close_reason(text: str) -> bytes:
     """*text* as a close frame carries it: at most 123 bytes, valid UTF-8 (RFC 6455 section 5.5)."""
     return text.encode(errors="replace")[:123].decode(errors="ignore").encode()
 

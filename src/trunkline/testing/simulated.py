@@ -307,7 +307,9 @@ class SimLine:
         self.failed = False
         """Whether it was hung up for a fault of the agent's."""
 
-    async def events(self) -> AsyncIterator[CarrierEvent]:
+    async def events(
+        self, hear: Callable[[Media], None] | None = None, /
+    ) -> AsyncIterator[CarrierEvent]:
         """The leg, from its start to its end."""
         clock = asyncio.get_running_loop().time
         self.call = VirtualCall(self._script, Mono(clock()), max_s=self._max_s)
@@ -316,7 +318,11 @@ class SimLine:
             await asyncio.sleep(max(0.0, due - clock()))
             self._take(self.call.feed(Tick(), Mono(clock())))
             while self._pending:
-                yield self._pending.popleft()
+                event = self._pending.popleft()
+                if hear is not None and isinstance(event, Media):
+                    hear(event)
+                else:
+                    yield event
         yield Stopped(self.call.ended or "")
 
     def play(self, mulaw: bytes) -> None:
