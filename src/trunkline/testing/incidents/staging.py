@@ -5,7 +5,7 @@ records that nothing waits for): under it an incident must fail, or its check co
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -239,18 +239,29 @@ class _Line(SimLine):
         self._moment, self.late_s = moment, 0.0
 
     @override
-    async def events(self) -> AsyncIterator[CarrierEvent]:
+    async def events(
+        self, hear: Callable[[Media], None] | None = None, /
+    ) -> AsyncIterator[CarrierEvent]:
         """The leg; the turn is the caller's last step that began."""
         self._moment.begin()
-        async for event in super().events():
+
+        def heard(media: Media) -> None:
+            self._watch(media)
+            if hear is not None:
+                hear(media)
+
+        async for event in super().events(None if hear is None else heard):
             if isinstance(event, Media):
-                due = self.call.mono0 + (event.at + FRAME_SAMPLES) / SAMPLE_RATE
-                self.late_s = max(self.late_s, asyncio.get_running_loop().time() - due)
-                told = self.call.events
-                self._moment.turn = sum(
-                    it.kind == "step_start" and it.detail.startswith("turn") for it in told
-                )
+                self._watch(event)
             yield event
+
+    def _watch(self, media: Media) -> None:
+        due = self.call.mono0 + (media.at + FRAME_SAMPLES) / SAMPLE_RATE
+        self.late_s = max(self.late_s, asyncio.get_running_loop().time() - due)
+        told = self.call.events
+        self._moment.turn = sum(
+            it.kind == "step_start" and it.detail.startswith("turn") for it in told
+        )
 
 
 async def play(call: Call, stage: Set, *, crippled: bool = False, outage: bool = True) -> Played:
