@@ -121,10 +121,7 @@ async def working(
     check_language(config, agent_name, practice.language)
     tools = open_tools(practice, settings.folder, _now)
     async with AsyncExitStack() as stack:
-        directory = config.records.directory
-        finder = await ProcessFinder.start(directory)
-        opening = WorkerRecords(directory, name, finder=finder)
-        records = await stack.enter_async_context(opening)
+        records = await stack.enter_async_context(await with_clerk(config, name))
         session = await stack.enter_async_context(client_session())
         gate = Gate(lambda decision: _note_egress(worker, decision))
         resources = Resources(session, gate, os.environ)
@@ -175,6 +172,12 @@ async def working(
                 await server.close(config.server.drain_s)
                 for task in beside:
                     task.cancel()
+
+
+async def with_clerk(config: Config, name: str) -> WorkerRecords:
+    """The records of worker *name*; what dead workers left is read by a process of its own."""
+    directory = config.records.directory
+    return WorkerRecords(directory, name, finder=await ProcessFinder.start(directory))
 
 
 class Recall:
