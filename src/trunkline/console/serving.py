@@ -129,7 +129,7 @@ async def working(
     check_language(config, agent_name, practice.language)
     tools = open_tools(practice, settings.folder, _now)
     async with AsyncExitStack() as stack:
-        records = await stack.enter_async_context(await _records(config, name))
+        records = await stack.enter_async_context(await with_clerk(config, name))
         session = await stack.enter_async_context(client_session())
         gate = Gate(lambda decision: _note_egress(worker, decision))
         resources = Resources(session, gate, os.environ)
@@ -190,7 +190,8 @@ def _policies(settings: AgentConfig) -> Policies:
     )
 
 
-async def _records(config: Config, name: str) -> WorkerRecords:
+async def with_clerk(config: Config, name: str) -> WorkerRecords:
+    """The records of worker *name*; what dead workers left is read by a process of its own."""
     directory = config.records.directory
     return WorkerRecords(directory, name, finder=await ProcessFinder.start(directory))
 
