@@ -131,6 +131,17 @@ def test_a_line_that_must_be_heard() -> None:
     assert told == ("nobody said 'Sorry, I cannot help right now.'",)
 
 
+def test_a_comparison_with_a_call_that_failed_itself() -> None:
+    """Nothing was lost against a call in which nothing was said: that must not pass."""
+    good = played(faulty=False)
+    silent = replace(good, agent=np.zeros_like(good.agent))
+    told = judge("one", CALL, 1, silent, played(faulty=True)).problems
+    assert "the call without faults did not go well: there is nothing to compare with" in told
+    broke = CallEvent(3.0, "ended", "agent_closed: the call broke")
+    events = (*good.events[:-1], broke)
+    assert any("a bug of ours" in it for it in problems(replace(good, events=events)))
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -229,8 +229,10 @@ def _always(call: Call, clean: Played, struck: Played) -> Iterator[str]:
     outage = call.outage is not None and lasted_s > call.outage.from_s
     if not struck.strikes and not outage:
         yield "nothing went wrong: no fault struck"
-    if clean.strikes:
-        yield "the call without faults was struck"
+    if clean.strikes or clean.ended != "hang_up" or not all(it.words for it in turns(call, clean)):
+        yield "the call without faults did not go well: there is nothing to compare with"
+    if any(it.kind == "ended" and "the call broke" in it.detail for it in struck.events):
+        yield "a bug of ours broke the call: replay it in Python to see the trace"
     late_s = max(clean.late_s, struck.late_s)
     if late_s > LATE_S_MAX:
         yield f"{DISTURBED} was {late_s:.2f} s late: too busy to judge"

@@ -22,6 +22,7 @@ from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Expected
 from trunkline.core.hearing import HearingPolicy
 from trunkline.core.routing import Known, Router, RoutingPolicy
+from trunkline.core.speech_plan import PRIORS
 from trunkline.core.synthesis_words import SynthesisPolicy
 from trunkline.errors import RecordError
 from trunkline.media.g711 import mulaw_encode
@@ -243,25 +244,21 @@ class _Line(SimLine):
         self, hear: Callable[[Media], None] | None = None, /
     ) -> AsyncIterator[CarrierEvent]:
         """The leg; the turn is the caller's last step that began."""
-        self._moment.begin()
 
-        def heard(media: Media) -> None:
-            self._watch(media)
+        def heard(frame: Media) -> None:
+            self._look(frame)
             if hear is not None:
-                hear(media)
+                hear(frame)
 
-        async for event in super().events(None if hear is None else heard):
-            if isinstance(event, Media):
-                self._watch(event)
+        self._moment.begin()
+        async for event in super().events(heard):
             yield event
 
-    def _watch(self, media: Media) -> None:
-        due = self.call.mono0 + (media.at + FRAME_SAMPLES) / SAMPLE_RATE
+    def _look(self, frame: Media) -> None:
+        due = self.call.mono0 + (frame.at + FRAME_SAMPLES) / SAMPLE_RATE
         self.late_s = max(self.late_s, asyncio.get_running_loop().time() - due)
-        told = self.call.events
-        self._moment.turn = sum(
-            it.kind == "step_start" and it.detail.startswith("turn") for it in told
-        )
+        began = (it for it in self.call.events if it.kind == "step_start")
+        self._moment.turn = sum(it.detail.startswith("turn") for it in began)
 
 
 async def play(call: Call, stage: Set, *, crippled: bool = False, outage: bool = True) -> Played:
@@ -311,7 +308,8 @@ def _agent(
 
 
 def _worker(agent: Agent, journal: FailingJournal) -> Worker:
-    ends = [it.endpoint for it in agent.routes[LLM]]
-    known = {end.name: Known(end.failure_domain, _EXPECTED) for end in ends}
+    ends = [stage.endpoint for route in agent.routes.values() for stage in route]
+    # As a configuration tells a worker: what is said of the models, and priors of the rest.
+    known = {it.name: Known(it.failure_domain, PRIORS.get(it.stage, _EXPECTED)) for it in ends}
     router = Router(RoutingPolicy(), known)
     return Worker(agent, Pacer(SimVad()), router, lambda _: journal)
