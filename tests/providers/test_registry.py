@@ -28,7 +28,17 @@ from trunkline.providers.registry import (
     with_plugins,
 )
 from trunkline.testing.virtual import run
-from trunkline.types import LLM, STT, TTS, CallId, DataClass, Endpoint, Where
+from trunkline.types import (
+    LLM,
+    STT,
+    TTS,
+    CallId,
+    DataClass,
+    Endpoint,
+    Message,
+    Prompt,
+    Where,
+)
 
 FILE = """\
 version: 1
@@ -219,6 +229,9 @@ def test_an_unknown_api_is_told_the_known_ones_of_its_stage() -> None:
         ("failure_domain: a", "failure_domain: a, key_env: MIND_KEY", "MIND_KEY (key_env) is not"),
         ("failure_domain: a", "failure_domain: a, options: {conect_s: 1}", "mean 'connect_s'?"),
         ("failure_domain: a", "failure_domain: a, options: {connect_s: 0}", "number of seconds"),
+        ("failure_domain: a", "failure_domain: a, options: {key_header: key}", "api-key"),
+        ("failure_domain: a", "failure_domain: a, options: {limit_field: max}", "max_tokens"),
+        ("failure_domain: a", "failure_domain: a, options: {api_version: 1}", "Use a text"),
         ("failure_domain: a", "failure_domain: a, options: {connect_s: soon}", "number of seconds"),
     ],
 )
@@ -228,6 +241,45 @@ def test_what_an_openai_endpoint_cannot_work_with_is_refused(old: str, new: str,
     said = refused(FILE.replace(old, new), "mind")
     assert said.startswith("phones.yaml:7: endpoints.mind: ")
     assert says in said
+
+
+@pytest.mark.parametrize(
+    ("api", "address"),
+    [
+        ("anthropic", "api.anthropic.com:443"),
+        ("gemini", "generativelanguage.googleapis.com:443"),
+        ("openai_responses", "api.openai.com:443"),
+    ],
+)
+def test_a_language_model_of_a_vendor_is_reached_by_its_name_alone(api: str, address: str) -> None:
+    """It knows its own address, and its options come from the file."""
+    noted: list[EgressDecision] = []
+    text = FILE.replace(
+        "stage: llm, api: openai, model: m, zone: here, failure_domain: c",
+        f"stage: llm, api: {api}, model: m, zone: here, failure_domain: c, "
+        "options: {connect_s: 1, extra: {top_p: 0.9}}",
+    )
+
+    async def test(resources: Resources) -> None:
+        noting = Resources(resources.session, Gate(noted.append), {})
+        stage = build(parse(text, "phones.yaml"), "spare", noting)
+        prompt = Prompt((Message("user", "hi"),))
+        with pytest.raises(EgressRefused):
+            await stage.open(prompt, Context(Where(CallId("c")), DataClass.RECORDING)).__aenter__()
+        assert [decision.destination for decision in noted] == [address]
+
+    in_a_worker(test)
+    for wrong, says in (
+        (text.replace("extra:", "extar:"), "mean 'extra'?"),
+        (text.replace("{top_p: 0.9}", "0.9"), "option extra is 0.9"),
+        (
+            text.replace("failure_domain: c,", "failure_domain: c, continuation: token_exact,"),
+            "turn",
+        ),
+    ):
+        said = refused(wrong, "spare")
+        assert said.startswith("phones.yaml:6: endpoints.spare: ")
+        assert says in said
 
 
 def test_a_key_that_is_set_but_broken_is_refused_without_showing_it() -> None:
