@@ -67,15 +67,17 @@ def test_an_adapter_keeps_the_law(law: Callable[[ChatAdapter], Awaitable[None]],
 def test_a_prefix_is_continued_by_a_model_that_does() -> None:
     """Anthropic's, before Claude 4.6: what comes is the rest of the half-said answer."""
     said = "Of course. We are open"
-    prompt = Prompt(
-        (Message("user", "When?"), Message("assistant", f"{said} ")), continue_final=True
-    )
+    half = (Message("user", "When?"), Message("assistant", f"{said} "))
+    prompt = Prompt(half, continue_final=True)
 
     async def main() -> str:
-        async with client_session() as session:
-            async with PrefillServer(opening_hours(), law_named("instant")) as server:
-                stage = stage_at(session, AnthropicMessages(PREFIX), server.base_url)
-                async with stage.open(prompt, context()) as deltas:
-                    return "".join([it.text async for it in deltas if isinstance(it, TextDelta)])
+        async with (
+            client_session() as session,
+            PrefillServer(opening_hours(), law_named("instant")) as server,
+            stage_at(session, AnthropicMessages(PREFIX), server.base_url).open(
+                prompt, context()
+            ) as deltas,
+        ):
+            return "".join([it.text async for it in deltas if isinstance(it, TextDelta)])
 
     assert said + asyncio.run(main()) == opening_hours().answer.text
