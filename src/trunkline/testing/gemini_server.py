@@ -3,7 +3,8 @@
 
     python -m trunkline.testing.gemini_server --model trunkline.testing.chat:opening_hours
 
-Endpoint: `POST /v1beta/models/{model}:streamGenerateContent?alt=sse`. It signs its calls, as models
+Endpoint: `POST /v1beta/models/{model}:streamGenerateContent?alt=sse`, or `/v1/...`. It signs its
+calls, as models
 since Gemini 3 do, and refuses a request that ends with the model's turn.
 """
 
@@ -81,7 +82,7 @@ class _Request(msgspec.Struct, rename="camel"):
 class GeminiWire:
     """Streams of responses with content."""
 
-    routes: Sequence[str] = (r"/v1beta/models/{model:[^:/]+}:streamGenerateContent",)
+    routes: Sequence[str] = (r"/{version:v1|v1beta}/models/{model:[^:/]+}:streamGenerateContent",)
     home = "/v1beta"
     comment = b": keep-alive\n\n"
     garbage = b'data: {"candidates": [{"content": {"par\n\n'
