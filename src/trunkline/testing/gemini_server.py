@@ -11,6 +11,7 @@ since Gemini 3 do, and refuses a request that ends with the model's turn.
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -99,8 +100,9 @@ class GeminiWire:
         if wire.system_instruction is not None:
             system = "".join(part.text for part in wire.system_instruction.parts)
             messages.append(Message("system", system))
-        for content in wire.contents:
-            messages += _messages(content)
+        # The SDK's chats send each response of a stream as a content of its own.
+        for role, group in groupby(wire.contents, key=lambda content: content.role):
+            messages += _messages(_Content([it for one in group for it in one.parts], role))
         check_answers(messages)
         declared = [it for tool in wire.tools for it in tool.function_declarations]
         prompt = Prompt(
