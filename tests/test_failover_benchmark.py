@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from benchmarks import plot
-from benchmarks.failover import judge, run, speech, subject, table, tones
+from benchmarks.failover import command, judge, run, speech, subject, table, tones
 from benchmarks.failover.judge import Outcome, Trial
 from benchmarks.failover.server import ANSWER, rest
 
@@ -163,3 +163,18 @@ def test_the_picture_is_well_formed_and_has_everybody() -> None:
     assert len(points) == 4
     assert {"ours", "peer", "cut"} <= set(texts)
     assert float(points[1].attrib["cx"]) > float(points[0].attrib["cx"]) + 100
+
+
+def test_a_subject_that_was_measured_again_replaces_itself_only() -> None:
+    """Other trials replace the stage, the same ones the subject."""
+
+    def stage(name: str, trials: int) -> dict[str, Any]:
+        it = {"subject": name, "trials": trials}
+        return {"seed": 1, "trials": trials, "load_after": {name: 1.0}, "outcomes": [it]}
+
+    old = {"llm": stage("livekit", 4), "stt": stage("livekit", 4)}
+    both = command.merged(old, {"llm": stage("trunkline", 4)})
+    assert [it["subject"] for it in both["llm"]["outcomes"]] == ["trunkline", "livekit"]
+    assert command.merged(both, {"llm": stage("livekit", 4)}) == both
+    assert command.merged(both, {"llm": stage("livekit", 5)})["llm"] == stage("livekit", 5)
+    assert both["stt"] == old["stt"]

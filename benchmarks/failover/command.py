@@ -46,7 +46,7 @@ def main(arguments: Sequence[str], results: Path) -> None:
         }
     saved = results / "failover.json"
     if given.save and saved.is_file():  # what was not measured this time keeps its figures
-        measured = json.loads(saved.read_text()) | measured
+        measured = merged(json.loads(saved.read_text()), measured)
     made, captions = shown(measured)
     page = table.markdown(made, captions)
     print("\n" + page)
@@ -55,6 +55,20 @@ def main(arguments: Sequence[str], results: Path) -> None:
         saved.write_text(json.dumps(measured, indent=1) + "\n")
         (results / "failover.md").write_text(page)
         (results / "failover.svg").write_text(plot.failover(made, captions))
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """*new* over *old*: by stage, and by subject where the trials were the same."""
+    both = dict(old) | dict(new)
+    for stage, now in new.items():
+        before = old.get(stage)
+        if before and all(before[it] == now[it] for it in ("seed", "trials")):
+            kept = [it for it in before["outcomes"] if it["subject"] not in now["load_after"]]
+            outcomes = [*kept, *now["outcomes"]]
+            outcomes.sort(key=lambda it: run.NAMES.index(it["subject"]))
+            loads = before["load_after"] | now["load_after"]
+            both[stage] = {**now, "outcomes": outcomes, "load_after": loads}
+    return both
 
 
 def shown(measured: Mapping[str, Any]) -> tuple[dict[str, list[Row]], dict[str, str]]:

@@ -68,6 +68,7 @@ class Request:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: Sequence[tuple[str, str]] = ()
 
 
 class Decoder(Protocol[Out_co]):

@@ -119,11 +119,15 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A model's wish to run a tool; *arguments* is the JSON text as the model wrote it."""
+    """A model's wish to run a tool; *arguments* is the JSON text as the model wrote it.
+
+    *signature*: what its provider wants to see again beside the call ("": nothing); opaque.
+    """
 
     id: str
     name: str
     arguments: str
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +182,13 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A useful token: a part of a tool call. *id* and *name* come once, *arguments* in pieces."""
+    """A useful token: a part of a tool call. *arguments* come in pieces, all else comes once."""
 
     index: int
     id: str
     name: str
     arguments: str
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

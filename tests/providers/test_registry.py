@@ -28,7 +28,15 @@ from trunkline.providers.registry import (
     with_plugins,
 )
 from trunkline.testing.virtual import run
-from trunkline.types import LLM, STT, TTS, CallId, DataClass, Endpoint, Where
+from trunkline.types import (
+    LLM,
+    STT,
+    TTS,
+    CallId,
+    DataClass,
+    Endpoint,
+    Where,
+)
 
 FILE = """\
 version: 1
@@ -219,6 +227,9 @@ def test_an_unknown_api_is_told_the_known_ones_of_its_stage() -> None:
         ("failure_domain: a", "failure_domain: a, key_env: MIND_KEY", "MIND_KEY (key_env) is not"),
         ("failure_domain: a", "failure_domain: a, options: {conect_s: 1}", "mean 'connect_s'?"),
         ("failure_domain: a", "failure_domain: a, options: {connect_s: 0}", "number of seconds"),
+        ("failure_domain: a", "failure_domain: a, options: {key_header: key}", "api-key"),
+        ("failure_domain: a", "failure_domain: a, options: {limit_field: max}", "max_tokens"),
+        ("failure_domain: a", "failure_domain: a, options: {api_version: 1}", "Use a text"),
         ("failure_domain: a", "failure_domain: a, options: {connect_s: soon}", "number of seconds"),
     ],
 )

@@ -23,6 +23,7 @@ from trunkline.calls.probes import Probes
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
 from trunkline.config.models import (
+    AgentConfig,
     Config,
     attempt_policy,
     hearing_policy,
@@ -128,10 +129,7 @@ async def working(
     check_language(config, agent_name, practice.language)
     tools = open_tools(practice, settings.folder, _now)
     async with AsyncExitStack() as stack:
-        directory = config.records.directory
-        finder = await ProcessFinder.start(directory)
-        opening = WorkerRecords(directory, name, finder=finder)
-        records = await stack.enter_async_context(opening)
+        records = await stack.enter_async_context(await with_clerk(config, name))
         session = await stack.enter_async_context(client_session())
         gate = Gate(lambda decision: _note_egress(worker, decision))
         resources = Resources(session, gate, os.environ)
@@ -148,12 +146,7 @@ async def working(
             lambda: persona(practice, _now(), asks_consent=settings.consent.ask),
             tools,
             routes,
-            Policies(
-                attempt_policy(settings.policy),
-                turn_policy(settings.turn),
-                synthesis=synthesis_policy(settings.policy.tts),
-                hearing=hearing_policy(settings.policy.stt),
-            ),
+            _policies(settings),
             fillers,
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
@@ -179,15 +172,34 @@ async def working(
             await worker.prepare()
             await server.start(listen=listen)
             await warn_of_the_unreachable(config)
-            # A full collection of what start-up left takes 50 ms, two frames of every call.
-            gc.collect()
-            gc.freeze()
+            _collect()
             try:
                 yield server, worker
             finally:
                 await server.close(config.server.drain_s)
                 for task in beside:
                     task.cancel()
+
+
+def _policies(settings: AgentConfig) -> Policies:
+    return Policies(
+        attempt_policy(settings.policy),
+        turn_policy(settings.turn),
+        synthesis=synthesis_policy(settings.policy.tts),
+        hearing=hearing_policy(settings.policy.stt),
+    )
+
+
+async def with_clerk(config: Config, name: str) -> WorkerRecords:
+    """The records of worker *name*; what dead workers left is read by a process of its own."""
+    directory = config.records.directory
+    return WorkerRecords(directory, name, finder=await ProcessFinder.start(directory))
+
+
+def _collect() -> None:
+    """A full collection of what start-up left takes 50 ms, two frames of every call."""
+    gc.collect()
+    gc.freeze()
 
 
 class Recall:

@@ -70,7 +70,7 @@ class Lane:
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """What it proposes, in the order of the index."""
         parts = (self.tools[index] for index in sorted(self.tools))
-        return tuple(ToolCall(part.id, part.name, part.arguments) for part in parts)
+        return tuple(ToolCall(it.id, it.name, it.arguments, it.signature) for it in parts)
 
     def alive(self, chars: int, now: Mono, chars_per_s: float) -> float:
         """*chars* more came; the silence before them if it is worth booking, else 0."""
@@ -99,6 +99,7 @@ class Lane:
             part.id or delta.id,
             part.name or delta.name,
             part.arguments + delta.arguments,
+            part.signature or delta.signature,
         )
         self.tools[delta.index] = part
         return part != before

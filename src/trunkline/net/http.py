@@ -122,7 +122,7 @@ class SseStage(Generic[In, Out]):
         remote, watch.reused = self._remote, False
         return await remote.wait(
             self._session.post(
-                remote.url(request.path),
+                remote.url(request.path).with_query(request.query),
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,  # a redirect would carry the bytes past the gate

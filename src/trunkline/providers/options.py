@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from trunkline.config.checks import did_you_mean
 from trunkline.errors import InputError
 
 
@@ -17,11 +18,16 @@ class Bounds:
 
 
 class Options:
-    """The options of endpoint *endpoint*, read one by one; `done` refuses what was not read."""
+    """The options of endpoint *endpoint*, read one by one; `done` refuses what was not read.
 
-    def __init__(self, endpoint: str, options: Mapping[str, object]) -> None:
+    *taken*: the names of those that somebody else has read before.
+    """
+
+    def __init__(
+        self, endpoint: str, options: Mapping[str, object], taken: Sequence[str] = ()
+    ) -> None:
         self._endpoint, self._left = endpoint, dict(options)
-        self._known: list[str] = []
+        self._known = list(taken)
 
     def text(self, name: str, default: str) -> str:
         """A text that is not empty."""
@@ -42,6 +48,13 @@ class Options:
         value = self._take(name, choices[0])
         if not isinstance(value, str) or value not in choices:
             raise self._wrong(name, value, f"Use one of {', '.join(choices)}")
+        return value
+
+    def mapping(self, name: str) -> Mapping[str, object]:
+        """A mapping by names; empty, if it is not given."""
+        value = self._take(name, {})
+        if not isinstance(value, Mapping) or not all(isinstance(it, str) for it in value):
+            raise self._wrong(name, value, "Use a mapping")
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -77,9 +90,11 @@ class Options:
     def done(self) -> None:
         """Refuse the options that nothing has read."""
         if self._left:
+            mend = did_you_mean(min(self._left), self._known)
+            if not mend.startswith("Did"):
+                mend = f"It knows {', '.join(sorted(self._known))}"
             raise InputError(
-                f"{self._endpoint}: unknown options {', '.join(sorted(self._left))}. "
-                f"It knows {', '.join(sorted(self._known))}"
+                f"{self._endpoint}: unknown options {', '.join(sorted(self._left))}. {mend}"
             )
 
     def _take(self, name: str, default: object) -> object:

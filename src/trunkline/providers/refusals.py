@@ -15,13 +15,18 @@ def refusal(
     body: bytes,
     *,
     said: str | None = None,
+    fault: Fault | None = None,
+    wait_s: float | None = None,
 ) -> EndpointError:
     """429 is `THROTTLED`, 408 and 5xx `UNAVAILABLE`, the rest of 3xx and 4xx `REFUSED`.
 
     A status below 300 is no refusal but not this protocol either: `MALFORMED`. *said*: the
-    provider's reason, where it is not the *body*.
+    provider's reason, where it is not the *body*; *fault*: what it means, where the reason tells
+    more than the status; *wait_s*: how long to stay away, where no header says it.
     """
-    if status == 429:
+    if fault is not None:
+        pass
+    elif status == 429:
         fault = Fault.THROTTLED
     elif status >= 500 or status == 408:
         fault = Fault.UNAVAILABLE
@@ -31,4 +36,7 @@ def refusal(
         fault = Fault.MALFORMED
     reason = said or body.decode(errors="replace")
     detail = " ".join(f"HTTP {status} {reason}".split())[:_DETAIL_CHARS]
-    return EndpointError(endpoint, fault, detail, retry_after_s=retry_after_s(headers))
+    told_s = retry_after_s(headers)
+    return EndpointError(
+        endpoint, fault, detail, retry_after_s=wait_s if told_s is None else told_s
+    )

@@ -24,12 +24,13 @@ from trunkline.config.checks import did_you_mean
 from trunkline.config.load import ConfigErrors
 from trunkline.config.load import endpoint as endpoint_of
 from trunkline.config.models import Config, EndpointConfig
-from trunkline.contracts import DuplexCodec, Stage
+from trunkline.contracts import Codec, DuplexCodec, Stage
 from trunkline.errors import ConfigError, EndpointError, Fault, InputError
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
 from trunkline.net.websocket import WebSocketStage
-from trunkline.types import LLM, STT, TTS, Endpoint, StageName
+from trunkline.providers.options import Options
+from trunkline.types import LLM, STT, TTS, Delta, Endpoint, Prompt, StageName
 
 GROUP = "trunkline.providers"
 START_S = 20.0  # an acoustic model loads in 0.1 s; a cold disk and a busy machine take longer
@@ -79,18 +80,71 @@ def key_of(config: EndpointConfig, resources: Resources) -> str | None:
 
 
 def _openai(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
-    from trunkline.providers.llm.openai import OpenAIChat  # noqa: PLC0415  # only what is used
+    from trunkline.providers.llm import openai  # noqa: PLC0415  # only what is used
 
     if config.base_url is None:
         raise InputError('base_url is missing. Add base_url: "https://.../v1"')
-    connect_s, options = _connect_s(config, 0.5)
-    if options:
-        unknown = min(options)
-        raise InputError(f"unknown option {unknown!r}. {did_you_mean(unknown, ['connect_s'])}")
+    connect_s, given = _connect_s(config, 0.5)
+    options = Options(endpoint.name, given, taken=("connect_s",))
+    codec = openai.OpenAIChat(
+        endpoint,
+        limit_field=options.choice("limit_field", openai.LIMIT_FIELDS),
+        extra=options.mapping("extra"),
+        key_header=options.choice("key_header", openai.KEY_HEADERS),
+        api_version=options.text("api_version", "") if "api_version" in given else None,
+    )
+    options.done()
+    return _sse(config, endpoint, resources, codec, config.base_url, connect_s)
+
+
+def _anthropic(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.llm import anthropic  # noqa: PLC0415  # only what is used
+
+    extra, connect_s = _extra(config, endpoint)
+    codec = anthropic.AnthropicMessages(endpoint, extra=extra)
+    home = "https://api.anthropic.com/v1"
+    return _sse(config, endpoint, resources, codec, home, connect_s)
+
+
+def _gemini(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.llm import gemini  # noqa: PLC0415  # only what is used
+
+    extra, connect_s = _extra(config, endpoint)
+    codec = gemini.GeminiContent(endpoint, extra=extra)
+    home = "https://generativelanguage.googleapis.com/v1beta"
+    return _sse(config, endpoint, resources, codec, home, connect_s)
+
+
+def _openai_responses(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.llm import openai_responses  # noqa: PLC0415  # only what is used
+
+    extra, connect_s = _extra(config, endpoint)
+    codec = openai_responses.OpenAIResponses(endpoint, extra=extra)
+    return _sse(config, endpoint, resources, codec, "https://api.openai.com/v1", connect_s)
+
+
+def _extra(config: EndpointConfig, endpoint: Endpoint) -> tuple[Mapping[str, object], float]:
+    """The option that all language models share, and the deadline for connecting."""
+    connect_s, given = _connect_s(config, 0.5)
+    options = Options(endpoint.name, given, taken=("connect_s",))
+    extra = options.mapping("extra")
+    options.done()
+    return extra, connect_s
+
+
+def _sse(
+    config: EndpointConfig,
+    endpoint: Endpoint,
+    resources: Resources,
+    codec: Codec[Prompt, Delta],
+    home: str,
+    connect_s: float,
+) -> AnyStage:
+    """A stage over server-sent events, at *home* if the configuration names no other address."""
     return SseStage(
         endpoint,
-        OpenAIChat(endpoint),
-        base_url=config.base_url,
+        codec,
+        base_url=config.base_url or home,
         key=key_of(config, resources),
         session=resources.session,
         gate=resources.gate,
@@ -168,7 +222,10 @@ def _stays_here(config: EndpointConfig, resources: Resources) -> None:
 
 
 BUILT_IN: Apis = {
+    (LLM, "anthropic"): _anthropic,
+    (LLM, "gemini"): _gemini,
     (LLM, "openai"): _openai,
+    (LLM, "openai_responses"): _openai_responses,
     (STT, "deepgram"): _deepgram,
     (STT, "pocketsphinx"): _pocketsphinx,
     (TTS, "cartesia"): _cartesia,

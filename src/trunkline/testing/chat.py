@@ -176,15 +176,20 @@ class Completion:
         self._head = {"id": f"chatcmpl-{ordinal}", "created": 0, "model": request.model}
         self._prompt_tokens = sum(len(tokens(m.content)) for m in request.prompt.messages)
 
+    @property
+    def length(self) -> int:
+        """How many tokens it has."""
+        return len(self.deltas)
+
     def role(self) -> bytes:
         """The first event: a role and no text."""
         return self._event({"role": "assistant", "content": ""})
 
-    def token(self, index: int) -> bytes:
+    def token(self, index: int, /) -> bytes:
         """The event of token *index*."""
         return self._event(self.deltas[index])
 
-    def finish(self, said: int, reason: str = "") -> bytes:
+    def finish(self, said: int, reason: str = "", /) -> bytes:
         """The last events after *said* tokens: finish_reason, usage if asked for, `[DONE]`.
 
         *reason*: another finish_reason than the answer's own.
@@ -194,7 +199,7 @@ class Completion:
             events += _sse(self._object("chunk") | {"choices": [], "usage": self._usage(said)})
         return events + b"data: [DONE]\n\n"
 
-    def whole(self, said: int, reason: str = "") -> bytes:
+    def whole(self, said: int, reason: str = "", /) -> bytes:
         """The body of the answer to a request without `stream`; *said* is 0 for an empty one.
 
         *reason*: another finish_reason than the answer's own.

@@ -101,7 +101,7 @@ async def the_answer_is_whole(adapter: Adapter[Any, Any]) -> None:
 
 async def each_fault_is_told_as_what_it_is(adapter: Adapter[Any, Any]) -> None:
     """With what was said before it, in time, and without the key in any word of it or any log."""
-    with _logged() as lines:
+    with logged() as lines:
         for name, (script, expected) in FAULTS.items():
             body = {"body": str(script["body"]).format(key=adapter.key)} if "body" in script else {}
             began = time.monotonic()
@@ -262,7 +262,7 @@ async def _until(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
-class _logged(logging.Handler):  # noqa: N801  # used like a function
+class logged(logging.Handler):  # noqa: N801  # used like a function
     """All that is logged meanwhile, as text."""
 
     def __init__(self) -> None:

@@ -8,13 +8,13 @@ Sources, read November 2026, not verified against live services: the `openai` Py
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import msgspec
 
 from trunkline.contracts import Decoder, Request
 from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.net.retry_after import retry_after_s
+from trunkline.providers.llm.json_body import json_body
 from trunkline.providers.llm.openai_stream import (
     DETAIL_CHARS,
     ChatDecoder,
@@ -22,6 +22,9 @@ from trunkline.providers.llm.openai_stream import (
     wire_error,
 )
 from trunkline.types import Delta, Endpoint, Finish, Message, Prompt
+
+LIMIT_FIELDS = ("max_completion_tokens", "max_tokens")
+KEY_HEADERS = ("Authorization", "api-key")
 
 
 class _ErrorBody(msgspec.Struct):
@@ -32,20 +35,27 @@ class _ErrorBody(msgspec.Struct):
 class OpenAIChat:
     """`Codec[Prompt, Delta]` for `POST chat/completions`.
 
-    *limit_field* is the field for `Prompt.max_tokens`: OpenAI refuses the old name for its newer
-    models, some servers do not know the new one. *extra* is laid over the request body last, and
-    None takes a field out: `{"temperature": None}` for models that fix it, `{"stream_options":
-    None}` for servers that refuse it.
+    *limit_field*, one of `LIMIT_FIELDS`, is the field for `Prompt.max_tokens`: OpenAI refuses the
+    old name for its newer models, some servers do not know the new one. *extra* is laid over the
+    request body last, see `json_body`: `{"temperature": None}` for models that fix it,
+    `{"stream_options": None}` for servers that refuse it.
+
+    Azure (reference "Azure OpenAI in Microsoft Foundry", and `lib/azure.py` of the SDK, November
+    2026; not verified live) wants the key in another header, of `KEY_HEADERS`, and, if the base URL
+    ends in `openai/deployments/<name>` instead of `openai/v1`, an *api_version*.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
         *,
-        limit_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens",
+        limit_field: str = "max_completion_tokens",
         extra: Mapping[str, object] | None = None,
+        key_header: str = "Authorization",
+        api_version: str | None = None,
     ) -> None:
         self._endpoint = endpoint
+        self._key_header, self._api_version = key_header, api_version
         self._limit_field = limit_field
         self._extra = dict(extra or {})
 
@@ -90,17 +100,17 @@ class OpenAIChat:
                 # vLLM refuses the first without the second; SGLang ignores the second.
                 body["continue_final_message"] = True
                 body["add_generation_prompt"] = False
-        body.update(self._extra)
-        sent = {field: value for field, value in body.items() if value is not None}
         return Request(
             "chat/completions",
             {"Content-Type": "application/json"},
-            msgspec.json.encode(sent, enc_hook=_plain),
+            json_body(body, self._extra),
+            () if self._api_version is None else (("api-version", self._api_version),),
         )
 
     def credentials(self, key: str, /) -> Mapping[str, str]:
-        """A bearer token (RFC 6750), as OpenAI and its likes take it."""
-        return {"Authorization": f"Bearer {key}"}
+        """A bearer token (RFC 6750), as OpenAI and its likes take it, or Azure's header."""
+        bearer = self._key_header == "Authorization"
+        return {self._key_header: f"Bearer {key}" if bearer else key}
 
     def decoder(self) -> Decoder[Delta]:
         """A fresh decoder for one response."""
@@ -159,9 +169,3 @@ def _message(message: Message) -> dict[str, object]:
         for call in message.tool_calls
     ]
     return {"role": message.role, "content": message.content or None, "tool_calls": calls}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise InputError(f"a tool's parameters hold {type(value).__name__}, which JSON cannot say")
