@@ -236,12 +236,17 @@ def struck(
     As in `FaultScript.strikes`; every fault draws its own lot from *seed* and the request's number.
     """
     for place, fault in enumerate(faults):
-        lot = random.Random(f"{seed}:{ordinal}:{place}").random()  # noqa: S311  # a simulation
+        lot = lot_of(seed, ordinal, place)
         if fault.kind is not FaultKind.REFUSE and fault.strikes(
             ordinal, last_user, turn=turn, at_s=at_s, lot=lot
         ):
             return fault
     return None
+
+
+def lot_of(seed: int, ordinal: int, place: int) -> float:
+    """What request *ordinal* draws, from 0 to 1, for the fault at *place* of the list."""
+    return random.Random(f"{seed}:{ordinal}:{place}").random()  # noqa: S311  # a simulation
 
 
 def fault_options(parser: ArgumentParser) -> None:

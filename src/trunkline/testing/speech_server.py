@@ -20,9 +20,10 @@ from typing import Self
 from aiohttp import WSMsgType, web
 
 from trunkline.errors import InputError
-from trunkline.testing.faults import FaultKind, FaultScript
+from trunkline.testing.faults import FaultKind, FaultScript, lot_of
 from trunkline.testing.listener import Listener, peer_port, reset
 
+_SEED = 0  # of the lots that faults with a share draw
 _KEPT_REQUESTS = 1_000
 _KEPT_MESSAGES = 2_000
 _HANDSHAKE = {FaultKind.STATUS, FaultKind.HANG}
@@ -177,7 +178,7 @@ class SpeechServer:
         self._requests: deque[SpeechRecord] = deque(maxlen=_KEPT_REQUESTS)
         self._connections: deque[ConnectionRecord] = deque(maxlen=_KEPT_REQUESTS)
         self._idle: set[web.WebSocketResponse] = set()
-        self._count = 0
+        self._count, self._began = 0, time.monotonic()
         app = web.Application()
         app.router.add_get(f"{self.version}/{self.path}", self._handle)
         self._listener = Listener(app, port)
@@ -217,13 +218,15 @@ class SpeechServer:
 
     @property
     def faults(self) -> Sequence[FaultScript]:
-        """The faults that are set; a `freeze` is an `InputError`."""
+        """The faults that are set; `InputError` for a `freeze`, and for turns."""
         return self._faults
 
     @faults.setter
     def faults(self, faults: Sequence[FaultScript]) -> None:
         if any(fault.kind is FaultKind.FREEZE for fault in faults):
             raise InputError("freeze would stop your own process: use stall, or headers_only")
+        if any(fault.on_turn is not None for fault in faults):
+            raise InputError("on_turn: a speech server knows no turns: use on_request, or match")
         self._faults = tuple(faults)
 
     # -- what a server is made of ---------------------------------------------------------------
@@ -249,7 +252,12 @@ class SpeechServer:
         self, text: str, fits: Callable[[FaultScript], bool], ahead: int = 0
     ) -> FaultScript | None:
         ordinal = self._count + ahead
-        return next((it for it in self._faults if fits(it) and it.strikes(ordinal, text)), None)
+        at_s = time.monotonic() - self._began
+        for place, fault in enumerate(self._faults):
+            lot = lot_of(_SEED, ordinal, place)
+            if fits(fault) and fault.strikes(ordinal, text, at_s=at_s, lot=lot):
+                return fault
+        return None
 
     async def _refuse_if_due(self) -> None:
         due = self._fault("", lambda it: it.kind is FaultKind.REFUSE, ahead=1)
