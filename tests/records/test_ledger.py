@@ -137,9 +137,11 @@ def test_a_commitment_needs_its_salt_and_every_fact() -> None:
 def test_the_signing_key_is_made_once_and_read_again(tmp_path: Path) -> None:
     """In a file for its owner only; what is no key is refused with what to do."""
     path = tmp_path / "keys" / "ledger"
-    secret = signing_key(path)
+    with pytest.raises(RecordError, match="cannot use the signing key"):
+        signing_key(path)
+    secret = signing_key(path, make=True)
     assert len(secret) == 32
-    assert signing_key(path) == secret
+    assert signing_key(path, make=True) == signing_key(path) == secret
     assert path.stat().st_mode & 0o077 == 0
     path.write_text("not a key")
     with pytest.raises(RecordError, match=r"holds no signing key.*Put back the key"):

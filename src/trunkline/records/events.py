@@ -35,7 +35,11 @@ _ATTEMPT: Final[Mapping[str, Shape]] = {"stage": str}
 
 KINDS: Final[Mapping[str, Kind]] = {
     # The call. `journal.*` are written by the journal itself.
-    "journal.opened": Kind("the first event", {"sample_rate": int}),
+    "journal.opened": Kind(
+        "the first event; kc: which key seals the payloads, by a hash of it",
+        {"sample_rate": int},
+        {"kc": str},
+    ),
     "journal.closed": Kind(
         "the last event: nothing is missing; `recovered`: written by a later process, because "
         "the worker died, with what it found wrong",

@@ -22,7 +22,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trunkline.errors import InputError, RecordError
-from trunkline.records.disk import make_directory, our_errors, publish
+from trunkline.records.disk import make_directory, our_errors, publish_once
 
 PROOF_HEAD: Final = "c2sp.org/tlog-proof@v1"
 KEY_BYTES: Final = 32
@@ -90,18 +90,16 @@ def proof(index: int, path: Sequence[bytes], checkpoint: Checkpoint) -> str:
     return f"{PROOF_HEAD}\nindex {index}\n{hashes}\n{checkpoint.note}"
 
 
-def signing_key(path: Path) -> bytes:
-    """The secret of 32 bytes in *path*, as hexadecimal; made there if there is none.
+def signing_key(path: Path, *, make: bool = False) -> bytes:
+    """The secret of 32 bytes in *path*, as hexadecimal. *make*: made there if there is none.
 
     Raises `RecordError` if it cannot be read or made, or is no key.
     """
     with our_errors(f"cannot use the signing key {path}"):
-        try:
-            text = path.read_text("ascii", "replace").strip()
-        except FileNotFoundError:
-            text = os.urandom(KEY_BYTES).hex()
+        if make and not path.exists():
             make_directory(path.parent)
-            publish(path, [text.encode() + b"\n"])
+            publish_once(path, [os.urandom(KEY_BYTES).hex().encode() + b"\n"])
+        text = path.read_text("ascii", "replace").strip()
     try:
         secret = bytes.fromhex(text)
     except ValueError:
