@@ -141,9 +141,11 @@ async def test_a_sealed_call_is_proven_with_and_without_its_key(tmp_path: Path) 
     assert filed.facts.journal_sha256 == hashlib.sha256(journal).hexdigest()
     (entry,) = mine.ledger.prove(0)
     assert CALL.encode() not in entry.entry
-    bundle = Bundle(entry, journal, filed.facts, secret.salt, key=secret.key)
-    proven = verify(bundle.encode(), mine.verifier_key).proven
-    assert proven[-1] == "the key in the bundle is the one that the journal was sealed with"
+    bundle = Bundle(entry, journal, filed.facts, secret.salt, key=secret.key, voice=secret.voice)
+    assert verify(bundle.encode(), mine.verifier_key).proven[-2:] == [
+        "the key in the bundle is what the journal was sealed with",
+        "the voice in the bundle is what the recording was sealed with",
+    ]
     assert (tmp_path / "ledger.pub").read_text().strip() == mine.verifier_key
 
 
@@ -161,6 +163,29 @@ async def test_a_destroyed_key_leaves_nothing_that_opens_the_call(tmp_path: Path
     assert not [path for path in tmp_path.rglob("*.tlw") if kept.wrapped in path.read_bytes()]
     with pytest.raises(RecordError, match="either it was erased"):
         _ = Store(tmp_path, mine).open_call(CALL).events
+
+
+async def test_a_recording_is_erased_and_its_transcript_stays(tmp_path: Path) -> None:
+    """Its key is destroyed alone; whoever asks for it is told, and the proof still holds."""
+    await lived(tmp_path)
+    mine = archive(tmp_path)
+    stored = Store(tmp_path, mine).open_call(CALL)
+    stored.recording(tmp_path / "before.wav")
+    assert mine.secrets.silence(CALL)
+    assert not mine.secrets.silence(CALL)
+    stored = Store(tmp_path, mine).open_call(CALL)
+    assert CANARY in stored.transcript()
+    with pytest.raises(RecordError, match=r"the recording of call .* was erased"):
+        stored.recording(tmp_path / "after.wav")
+    assert not (tmp_path / "after.wav").exists()
+    filed, secret = mine.filed(CALL), mine.secrets.of(CALL)
+    assert filed is not None
+    assert secret is not None
+    (entry,) = mine.ledger.prove(0)
+    journal = (stored.path / JOURNAL).read_bytes()
+    verify(
+        Bundle(entry, journal, filed.facts, secret.salt, key=secret.key).encode(), mine.verifier_key
+    )
 
 
 async def test_a_call_whose_worker_died_is_read_and_filed_with_its_key(tmp_path: Path) -> None:

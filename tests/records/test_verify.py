@@ -203,8 +203,10 @@ def test_the_key_of_another_ledger_or_call_is_refused(evidence: Evidence) -> Non
         verify(bundle, Signer("example.com/records", bytes(32)).verifier_key)
     with pytest.raises(Refused, match=r"no checkpoint that 'example\.com/other'"):
         verify(bundle, Signer("example.com/other", bytes(range(32))).verifier_key)
-    with pytest.raises(Refused, match="not the one that the journal was sealed with"):
+    with pytest.raises(Refused, match="not what the journal was sealed with"):
         verify(replace(evidence.bundle, key=bytes(32)).encode(), VKEY, evidence.kept)
+    with pytest.raises(Refused, match="voice in the bundle is not what the recording was"):
+        verify(replace(evidence.bundle, voice=bytes(32)).encode(), VKEY, evidence.kept)
     wrong_call = replace(evidence.bundle, entry=evidence.bundle.later[0], later=[])
     with pytest.raises(Refused, match="of type 'held', not a call's"):
         verify(wrong_call.encode(), VKEY, evidence.kept)

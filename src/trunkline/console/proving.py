@@ -40,6 +40,7 @@ def export(
         secret.salt,
         growth=None if since is None else _growth(archive, since),
         key=secret.key if with_key else None,
+        voice=secret.voice if with_key else None,
     )
     with our_errors(f"cannot write {to}"):
         publish(to, [bundle.encode()])

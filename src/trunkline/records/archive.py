@@ -30,7 +30,7 @@ SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS call (call TEXT PRIMARY KEY, day TEXT NOT NULL,"
     " started DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION NOT NULL,"
     " events INTEGER NOT NULL, bytes BIGINT NOT NULL, sha256 TEXT NOT NULL, kc TEXT NOT NULL,"
-    " place BIGINT NOT NULL)",
+    " vc TEXT NOT NULL, place BIGINT NOT NULL)",
 )
 
 
@@ -108,9 +108,9 @@ class Archive:
                 return
             checkpoint = self.ledger.add(transaction, call_entry(facts, secret.salt))
             transaction.run(
-                "INSERT INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(facts.call, day, started, ended),
-                *(facts.events, facts.bytes, facts.journal_sha256, facts.kc),
+                *(facts.events, facts.bytes, facts.journal_sha256, facts.kc, facts.vc),
                 checkpoint.size - 1,
             )
         self.ledger.publish(checkpoint)
@@ -119,14 +119,16 @@ class Archive:
         """The row of *call*; None if it was never filed."""
         with self._database.transaction() as transaction:
             rows = transaction.run(
-                "SELECT call, sha256, bytes, events, kc, day, started, ended, place FROM call"
+                "SELECT call, sha256, bytes, events, kc, vc, day, started, ended, place FROM call"
                 " WHERE call = ?",
                 call,
             )
         if not rows:
             return None
-        name, sha256, size, events, kc, day, started, ended, place = rows[0]
-        facts = Facts(str(name), str(sha256), cast("int", size), cast("int", events), str(kc))
+        name, sha256, size, events, kc, vc, day, started, ended, place = rows[0]
+        facts = Facts(
+            str(name), str(sha256), cast("int", size), cast("int", events), str(kc), str(vc)
+        )
         return Filed(
             facts, str(day), cast("float", started), cast("float", ended), cast("int", place)
         )

@@ -19,6 +19,7 @@ proof      that it is in the ledger: C2SP tlog-proof with the signed checkpoint
 later      another entry that concerns the call (held, released, erased), and its proof
 growth     the proof that the ledger goes on from an older checkpoint: its size, then hashes
 key        the call's key, hexadecimal, if the bundle is to be read and not only verified
+voice      the key of its recording, likewise
 ========== ===================================================================================
 """
 
@@ -31,7 +32,7 @@ from typing import Final
 from trunkline.records.ledger import Facts, Inclusion, canonical
 
 HEAD: Final = b"trunkline-bundle/1\n"
-SECTIONS: Final = ("journal", "opening", "entry", "proof", "later", "growth", "key")
+SECTIONS: Final = ("journal", "opening", "entry", "proof", "later", "growth", "key", "voice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Bundle:
     later: Sequence[Inclusion] = ()
     growth: Growth | None = None
     key: bytes | None = None
+    voice: bytes | None = None
 
     def encode(self) -> bytes:
         """The bytes of the file."""
@@ -67,8 +69,9 @@ class Bundle:
             sections.append(("later", one.entry + b"\n" + one.proof.encode()))
         if self.growth is not None:
             sections.append(("growth", encode_growth(self.growth)))
-        if self.key is not None:
-            sections.append(("key", self.key.hex().encode()))
+        for name, key in (("key", self.key), ("voice", self.voice)):
+            if key is not None:
+                sections.append((name, key.hex().encode()))
         return HEAD + b"".join(_section(name, content) for name, content in sections)
 
 

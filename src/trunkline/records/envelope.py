@@ -42,6 +42,8 @@ INLINE_BYTES_MAX: Final = 4096
 EVENT: Final = ord("E")
 BLOB: Final = ord("B")
 KEY: Final = ord("K")
+VOICE: Final = "mulaw"
+"""The form of a blob that is recorded audio."""
 OPENED: Final = "journal.opened"
 CLOSED: Final = "journal.closed"
 READABLE: Final = frozenset({OPENED, CLOSED})
@@ -235,7 +237,8 @@ class Chain:
 def to_event(envelope: Envelope, blob: bytes | None, secret: CallSecret | None = None) -> Event:
     """The event that was noted; *blob* is what its reference names, None if it was not found.
 
-    *secret* opens what is sealed; `RecordError` if that is needed and not given.
+    *secret* opens what is sealed; `RecordError` if that is needed and not given. Audio whose key
+    was destroyed is not there, and its event says so (`erased`).
     """
     ref = envelope.ref
     raw = bytes(envelope.data)
@@ -250,8 +253,9 @@ def to_event(envelope: Envelope, blob: bytes | None, secret: CallSecret | None =
         if blob is None:
             raise RecordError(f"event {envelope.id} ({envelope.type}): its blob is not there")
         if secret is not None and ref.sealed:
-            blob = secret.open(blob, blob_place(envelope.call))
-        raw = blob if ref.form == "json" else raw
+            opens = secret.open_voice if ref.form == VOICE else secret.open
+            blob = opens(blob, blob_place(envelope.call))
+        raw = blob if ref.form == "json" and blob is not None else raw
     try:
         data = _payload_decoder.decode(raw)
         data_class = DataClass(envelope.data_class)
@@ -260,7 +264,7 @@ def to_event(envelope: Envelope, blob: bytes | None, secret: CallSecret | None =
             f"event {envelope.id} ({envelope.type}) cannot be read: {error}"
         ) from error
     if ref is not None and ref.form != "json":
-        data[ref.form] = blob
+        data |= {"erased": True} if blob is None else {ref.form: blob}
     return Event(
         schema=envelope.v,
         id=envelope.id,

@@ -81,7 +81,7 @@ class CallJournal(Journal):
         opened: dict[str, object] = {"sample_rate": SAMPLE_RATE}
         if secret is not None and wrapped is not None:
             log.append(wrapped.record(call))
-            opened["kc"] = secret.kc
+            opened |= {"kc": secret.kc, "vc": secret.vc}
         self.note(wire.OPENED, opened, where=Where(call))
 
     @override
@@ -179,7 +179,7 @@ class CallJournal(Journal):
             wire.encode_payload(
                 "audio.segment", {"channel": channel, "start": start, "samples": len(held)}
             ),
-            self._blob(bytes(held), "mulaw"),
+            self._blob(bytes(held), wire.VOICE),
             Where(self.call),
             DataClass.RECORDING,
             "",
@@ -188,7 +188,9 @@ class CallJournal(Journal):
 
     def _blob(self, content: bytes, form: str) -> wire.Ref:
         if self.secret is not None:
-            content = self.secret.seal(content, blob_place(self.call))
+            place = blob_place(self.call)
+            seal = self.secret.seal_voice if form == wire.VOICE else self.secret.seal
+            content = seal(content, place)
         self._append(self._blob_head + content)
         return wire.Ref(wire.digest(content), len(content), form, self.secret is not None)
 

@@ -14,7 +14,7 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -51,13 +51,13 @@ class Kek:
     def wrap(self, call: str, secret: CallSecret) -> bytes:
         """*secret* of *call*, sealed under this key."""
         nonce = os.urandom(NONCE_BYTES)
-        both = secret.key + secret.salt
-        return nonce + AESGCM(self.secret).encrypt(nonce, both, call.encode())
+        whole = secret.key + secret.salt + (secret.voice or b"")
+        return nonce + AESGCM(self.secret).encrypt(nonce, whole, call.encode())
 
     def unwrap(self, call: str, wrapped: bytes) -> CallSecret:
         """The secret of *call*; `RecordError` if this key did not wrap it, or not for that call."""
         try:
-            both = AESGCM(self.secret).decrypt(
+            whole = AESGCM(self.secret).decrypt(
                 wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], call.encode()
             )
         except (InvalidTag, ValueError) as error:
@@ -65,7 +65,8 @@ class Kek:
                 f"the key of call {call} does not open with key-encryption key {self.id}: it was "
                 f"changed, or moved here from another call"
             ) from error
-        return CallSecret(both[:KEY_BYTES], both[KEY_BYTES:])
+        key, salt, voice = (whole[at : at + KEY_BYTES] for at in (0, KEY_BYTES, 2 * KEY_BYTES))
+        return CallSecret(key, salt, voice or None)
 
 
 class Wrapped(msgspec.Struct, frozen=True):
@@ -132,6 +133,24 @@ class Secrets:
         """Delete the row of *call*, overwritten where it lay: nobody opens its journal again."""
         with self._database.transaction() as transaction:
             transaction.run("DELETE FROM call_key WHERE call = ?", call)
+        self._scrub()
+
+    def silence(self, call: str) -> bool:
+        """Destroy the key of the recording of *call*, and keep the rest; False if there is none."""
+        secret = self.of(call)
+        if secret is None or secret.voice is None:
+            return False
+        with self._database.transaction() as transaction:
+            transaction.run(
+                "UPDATE call_key SET wrapped = ? WHERE call = ?",
+                self.kek.wrap(call, replace(secret, voice=None)),
+                call,
+            )
+        self._scrub()
+        return True
+
+    def _scrub(self) -> None:
+        """What was overwritten must lie in no log of the database either."""
         if isinstance(self._database, SqliteDatabase):
             self._database.scrub()
 
@@ -149,8 +168,7 @@ class Secrets:
                     call,
                 )
         self.kek = kek
-        if isinstance(self._database, SqliteDatabase):
-            self._database.scrub()
+        self._scrub()
         return len(rows)
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ class Facts:
     """What a call's entry commits to.
 
     *journal_sha256*, *bytes*: of the sealed journal, as the file lies there; *events*: in it;
-    *kc*: the commitment to the key that it is sealed with ("" if it is not).
+    *kc*, *vc*: the commitments to the keys that it and its recording are sealed with ("": none).
     """
 
     call: str
@@ -51,6 +51,7 @@ class Facts:
     bytes: int
     events: int
     kc: str = ""
+    vc: str = ""
 
 
 @dataclass(frozen=True, slots=True)

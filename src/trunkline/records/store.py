@@ -61,6 +61,8 @@ class StoredCall:
         pcm = recording(self.events)
         if not len(pcm):
             state = consent_record(self.events).state
+            if any(event.type == "audio.segment" for event in self.events):
+                raise RecordError(f"the recording of call {self.call} was erased")
             raise RecordError(
                 f"call {self.call} has no recording: the consent to it was {state.value!r}"
             )
@@ -181,7 +183,7 @@ class _Written:
         self._chain = wire.Chain()
         self._digest = hashlib.sha256()
         self._bytes = 0
-        self._kc = ""
+        self._kc = self._vc = ""
 
     def pieces(self, records: Iterable[bytes]) -> Iterator[bytes]:
         """The file made of *records*, in pieces; `RecordError` if they are no closed chain."""
@@ -191,7 +193,8 @@ class _Written:
             if envelope is not None:
                 if envelope.type == wire.OPENED:
                     self.started = envelope.wall
-                    self._kc = str(wire.to_event(envelope, None).data.get("kc", ""))
+                    opened = wire.to_event(envelope, None).data
+                    self._kc, self._vc = str(opened.get("kc", "")), str(opened.get("vc", ""))
                 self.ended = envelope.wall
             yield self._passed(framing.frame(record))
         if not self._chain.closed:
@@ -200,7 +203,7 @@ class _Written:
     def facts(self) -> Facts:
         """What the ledger's entry commits to."""
         digest = self._digest.hexdigest()
-        return Facts(self.call, digest, self._bytes, self._chain.events, self._kc)
+        return Facts(self.call, digest, self._bytes, self._chain.events, self._kc, self._vc)
 
     def _passed(self, piece: bytes) -> bytes:
         self._digest.update(piece)

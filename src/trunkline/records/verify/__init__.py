@@ -16,7 +16,7 @@ What is proven, in this order; the first thing that does not hold ends it, with 
     changed or put elsewhere;
  5. the call's entry commits to this very journal, whose chain is unbroken from its opening to its
     closing event;
- 6. the key, if it is in the bundle, is the one that the journal was sealed with.
+ 6. the keys, if they are in the bundle, are those that the journal was sealed with.
 
 What it cannot prove: that what was recorded is what happened, and that the ledger shows everybody
 the same. The second is what kept checkpoints are for.

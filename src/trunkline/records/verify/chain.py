@@ -16,7 +16,7 @@ def check_journal(
     """What is proven of the journal of the call whose *entry* is in the ledger."""
     journal, opening = sections.get("journal"), sections.get("opening")
     if journal is None or opening is None:
-        if journal is not None or opening is not None or "key" in sections:
+        if journal is not None or opening is not None or {"key", "voice"} & set(sections):
             raise Refused("a journal, its opening and its key belong together: one is missing")
         if not erased:
             raise Refused("the bundle has no journal, and the ledger says nothing of an erasure")
@@ -32,12 +32,13 @@ def check_journal(
         f"the journal of call {call} is the one that the entry commits to, "
         f"{count} events chained from the first to the last"
     ]
-    if "key" in sections:
-        key = unhex(text(sections["key"], "key"), _KEY_BYTES, "key")
-        made = hmac.new(key, b"trunkline key commitment", hashlib.sha256).hexdigest()
-        if not made == facts.get("kc") == opened.get("kc"):
-            raise Refused("the key in the bundle is not the one that the journal was sealed with")
-        proven.append("the key in the bundle is the one that the journal was sealed with")
+    for name, told, what in (("key", "kc", "journal"), ("voice", "vc", "recording")):
+        if name in sections:
+            key = unhex(text(sections[name], name), _KEY_BYTES, name)
+            made = hmac.new(key, b"trunkline key commitment", hashlib.sha256).hexdigest()
+            if not made == facts.get(told) == opened.get(told):
+                raise Refused(f"the {name} in the bundle is not what the {what} was sealed with")
+            proven.append(f"the {name} in the bundle is what the {what} was sealed with")
     return proven
 
 

@@ -6,7 +6,7 @@ import json
 import re
 
 HEAD = b"trunkline-bundle/1\n"
-SECTIONS = ("journal", "opening", "entry", "proof", "later", "growth", "key")
+SECTIONS = ("journal", "opening", "entry", "proof", "later", "growth", "key", "voice")
 _LINE = re.compile(rb"([a-z]{3,7}) (0|[1-9]\d{0,11}) ([0-9a-f]{64})")
 _LINE_BYTES_MAX = 90
 
