@@ -23,7 +23,7 @@ from trunkline.config.models import (
 )
 from trunkline.config.tree import TEXT_CHARS_MAX
 from trunkline.core.attempt_words import AttemptPolicy
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.synthesis_words import SynthesisPolicy
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError, InputError

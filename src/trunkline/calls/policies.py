@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.call_words import CallPolicy
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.playout import PlayoutPolicy
 from trunkline.core.synthesis_words import SynthesisPolicy
 from trunkline.core.turns import TurnPolicy

@@ -117,7 +117,7 @@ class CallSession:
             window, echoes = self._ear.without_echo(window, self._turns.run)
             self._turns.forget(echoes)
         if window.probability >= self._policies.turns.stay_probability:
-            self._ear.voiced(window.start, window.end)
+            self._ear.voiced(window)
         for fact in self._turns.feed(window, now):
             match fact:
                 case Onset(at):

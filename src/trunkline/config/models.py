@@ -26,7 +26,7 @@ from trunkline.config.shapes import (
 from trunkline.config.tree import Loc, Source, dotted
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Expected
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.routing import Known
 from trunkline.core.speech_plan import PRIORS
 from trunkline.core.synthesis_words import SynthesisPolicy
