@@ -116,7 +116,7 @@ class Scene:
         """Run the call to its end; *broken*: it goes on with that one."""
         self.line = SimLine(CallScript(tuple(self.steps), max_wait_s=30.0), max_s=120)
         self.llms = [SimLlm("primary", self.primary), SimLlm("backup", self.backup)]
-        self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
+        self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt or [""] * 9)]
         self.journal, self.tools = MemoryJournal(), Tools(self.tool_s)
         persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY, say_again=self.say_again)
         if self.reprompts:

@@ -146,7 +146,7 @@ async def test_a_final_far_too_short_for_so_much_speech_gets_another_opinion() -
 async def test_a_cough_costs_one_request() -> None:
     """However empty its final is."""
     ears = [SickStt(name, SAID, Deafness("empty", times=9)) for name in ("ears", "spare ears")]
-    played = await scene(*ears, seconds=0.2).play()
+    await scene(*ears, seconds=0.2).play()
     assert [len(it.heard) for it in ears] == [1, 0]
 
 

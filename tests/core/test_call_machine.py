@@ -23,6 +23,7 @@ from trunkline.core.call_words import (
     ConsentIs,
     DropGuess,
     Fact,
+    GiveUp,
     HangUp,
     HoldReply,
     ResumeReply,
@@ -360,7 +361,7 @@ class AnyCall(RuleBasedStateMachine):
                 self.heard.append(heard)
                 self.thinking, self.reply, self.held = None, None, None
                 self.spoken, self.resumed = [], ""
-            case HangUp():
+            case HangUp() | GiveUp():
                 self.over = True
 
 

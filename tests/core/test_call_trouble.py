@@ -21,11 +21,14 @@ from trunkline.core.call_words import (
     CallerMaySay,
     CallerSaid,
     CallerUnheard,
+    StepSettled,
     VoiceLost,
 )
 from trunkline.types import Mono
 
 ASSISTANT = f"assistant: {GREETING}"
+GIVES_UP = "give up for want of model: apology"
+DEAF = "give up for want of ears: apology"
 
 
 # -- rule 6: consent -------------------------------------------------------------------------------
@@ -97,8 +100,15 @@ def test_a_step_that_fails_is_answered_by_the_apology(text: str, reason: str) ->
     assert call.heard() == []
     assert call.history()[-1] == f"assistant: {f'{text} {APOLOGY}'.strip()}"
     call.caller("hello?")
-    assert call.settle(2, reason="failed") == [f"2: say {APOLOGY}"]
+    assert call.settle(2, reason="failed") == [GIVES_UP, f"3: say {APOLOGY}"]
     assert call.heard() == ["hang up: the agent said goodbye"]
+
+
+def test_a_step_that_fails_where_nobody_is_left_to_ask_is_the_last() -> None:
+    """The next one would fail too: the caller need not try again."""
+    call = consented()
+    acts = call.feed(StepSettled(1, "", "failed", hopeless=True))
+    assert acts == [GIVES_UP, f"2: say {APOLOGY}"]
 
 
 def test_a_step_that_succeeds_forgives_the_failure_before() -> None:
@@ -237,8 +247,15 @@ def test_a_caller_whom_nobody_heard_is_asked_to_say_it_again() -> None:
     call = hard_of_hearing()
     assert unheard(call) == [f"1: say {PARDON}"]
     call.heard()
-    assert unheard(call) == [f"2: say {APOLOGY}"]
+    assert unheard(call) == [DEAF, f"2: say {APOLOGY}"]
     assert call.heard() == ["hang up: no recogniser hears the caller"]
+
+
+def test_who_is_heard_by_nobody_at_all_is_not_asked_again() -> None:
+    """No recogniser gets callers any more."""
+    call = hard_of_hearing()
+    call.onset()
+    assert call.feed(CallerUnheard(hopeless=True)) == [DEAF, f"1: say {APOLOGY}"]
 
 
 def test_who_was_heard_in_between_is_asked_again() -> None:
@@ -255,7 +272,7 @@ def test_who_was_heard_in_between_is_asked_again() -> None:
 def test_who_cannot_ask_for_pardon_ends_the_call() -> None:
     """A persona without words for it."""
     call = hard_of_hearing("")
-    assert unheard(call) == [f"1: say {APOLOGY}"]
+    assert unheard(call) == [DEAF, f"1: say {APOLOGY}"]
 
 
 def test_a_sound_over_the_reply_that_nobody_could_tell_resumes_it() -> None:
@@ -291,7 +308,17 @@ def test_a_reply_that_no_voice_could_finish_is_known_as_it_was_heard() -> None:
         assert call.feed(VoiceLost(turn, APOLOGY)) == []
         ended = call.feed(AllHeard(f"Hello. {APOLOGY}"))
         assert call.machine.history[-1].content == f"Hello. {APOLOGY}"
-        assert ended == ([] if turn == 1 else ["hang up: the agent said goodbye"])
+        gave_up = "give up for want of voice: apology"
+        assert ended == ([] if turn == 1 else [gave_up, "hang up: no voice is left"])
+
+
+def test_a_voice_that_nobody_is_left_to_give_is_not_waited_for() -> None:
+    """What was rendered beforehand was heard instead."""
+    call = hard_of_hearing()
+    call.caller("hello")
+    call.settle(1, "Hello.")
+    call.feed(VoiceLost(1, APOLOGY, hopeless=True))
+    assert call.heard()[-1] == "hang up: no voice is left"
 
 
 def test_a_voice_that_is_back_counts_anew() -> None:

@@ -30,7 +30,7 @@ class Resumed(Conversation):
         broken = Resumption(
             CallId("c0"), turn, history, reply, "asked" if consent == "asked" else "granted"
         )
-        self.machine = Call.resume(broken, persona(), POLICY)
+        self.machine = Call(CallId("c9"), persona(), POLICY, broken)
         self.now, self.acts = 0.0, []
         self.begun = self.feed(Begin())
 
@@ -171,7 +171,7 @@ def test_a_yes_to_the_line_that_resumes_the_call_is_no_consent() -> None:
 def test_a_greeting_that_was_lost_is_said_and_asks_for_consent() -> None:
     """The worker died before anything of it was on disk."""
     broken = with_greeting(Resumption(CallId("c0")), GREETING)
-    call = Call.resume(broken, persona(), POLICY)
+    call = Call(CallId("c9"), persona(), POLICY, broken)
     assert [told(act) for act in call.feed(Begin(), Mono(0))] == [
         f"0: say {LINE} {GREETING}",
         "consent asked",
