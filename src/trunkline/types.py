@@ -280,6 +280,15 @@ class Persona:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """Our part of a call is over: the carrier puts the caller through *to* a number ("": it hangs
+    up). *said*: the caller was told why; if not, the carrier does."""
+
+    to: str
+    said: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResult:
     """What a tool answers: *content* (JSON text) for the model, and what the call does *then*."""
 

@@ -26,9 +26,11 @@ from trunkline.core.call_words import (
     GiveUp,
     HangUp,
     HoldReply,
+    PutThrough,
     ResumeReply,
     RunTool,
     SayLine,
+    SayPrepared,
     StepSettled,
     StopReply,
     Think,
@@ -301,7 +303,7 @@ class AnyCall(RuleBasedStateMachine):
         elif not isinstance(fact, CallerLasts | CallerWords | AllHeard | Tick):
             assert after == before
 
-    def note(self, act: Act) -> None:  # noqa: C901, PLR0915  # an act each
+    def note(self, act: Act) -> None:  # noqa: C901, PLR0912, PLR0915  # an act each
         """Judge one act."""
         assert not self.over
         match act:
@@ -363,6 +365,8 @@ class AnyCall(RuleBasedStateMachine):
                 self.spoken, self.resumed = [], ""
             case HangUp() | GiveUp():
                 self.over = True
+            case SayPrepared() | PutThrough():
+                raise AssertionError("of the last resort")
 
 
 TestAnyCall = AnyCall.TestCase

@@ -1,9 +1,20 @@
 """A call that broke off goes on elsewhere (rule 13)."""
 
-from tests.core.calls import GREETING, NOTICE, POLICY, QUESTION, Conversation, persona, told, tool
+from tests.core.calls import (
+    GREETING,
+    NOTHING,
+    NOTICE,
+    POLICY,
+    QUESTION,
+    Conversation,
+    persona,
+    told,
+    tool,
+)
 from trunkline.core.call import Call
 from trunkline.core.call_words import AllHeard, Begin, RunTool, Think
 from trunkline.core.deeds import deed_key
+from trunkline.core.last_resort import Conversation as Guarded
 from trunkline.core.reply import GOODBYE
 from trunkline.core.resumption import BrokenReply, Resumption, with_greeting
 from trunkline.types import CallId, Message, Mono, ToolCall
@@ -30,7 +41,8 @@ class Resumed(Conversation):
         broken = Resumption(
             CallId("c0"), turn, history, reply, "asked" if consent == "asked" else "granted"
         )
-        self.machine = Call(CallId("c9"), persona(), POLICY, broken)
+        call = Call(CallId("c9"), persona(), POLICY, broken)
+        self.machine = Guarded(call, persona(), NOTHING, CallId("c9"))
         self.now, self.acts = 0.0, []
         self.begun = self.feed(Begin())
 

@@ -256,6 +256,7 @@ class LastResort:
     def _answered(self, fact: words.ToolAnswered, now: Mono) -> list[Act]:
         if fact.call != self._tool:
             return []
+        self._tool = None
         return self._say(self._lines.taken, "taken", now) if _ok(fact) else self._not_kept(now)
 
     def _not_kept(self, now: Mono) -> list[Act]:
