@@ -257,7 +257,8 @@ class Persona:
     """Who answers: the lines that are said without a model, and the prompt of those that are not.
 
     *greeting* tells that this is an AI and, if *asks_consent*, that the call is recorded, and ends
-    in the question; *apology* is said when no model or no voice can answer. *reprompt* is put to a
+    in the question; *apology* is said when no model or no voice can answer, *trouble* ("": the
+    apology) if that may pass and the call goes on. *reprompt* is put to a
     caller who stays silent, *farewell* is said before hanging up on one, *filler* while an answer
     is long in coming ("": nothing is said then). *say_again* asks a caller whom no recogniser heard
     ("": the apology is said, and the call ends). *resume_line* is said when the call goes on after
@@ -277,6 +278,7 @@ class Persona:
     resume_line: str = "One moment please, I am back."
     say_again: str = "Could you say that again?"
     last_lines: LastLines = LastLines()
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,7 @@ class Scene:
         worker = Worker(agent, pacer, router, lambda _: self.journal)
         if self.prepared:
             await worker.prepare()
+            await worker.prepare_last_lines()
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(pacer.run())
             call = CallId("01a0c3f0-0000-7000-8000-000000000001") if self.redirected else None

@@ -111,6 +111,15 @@ def test_a_step_that_fails_where_nobody_is_left_to_ask_is_the_last() -> None:
     assert acts == [GIVES_UP, f"2: say {APOLOGY}"]
 
 
+def test_a_persona_may_ask_to_try_again_where_trouble_may_pass() -> None:
+    """Its apology sends people away: that is for the end."""
+    call = consented(replace(persona(), trouble="Once more, please."))
+    assert call.settle(1, reason="failed") == ["1: say Once more, please."]
+    call.heard()
+    call.caller("hello?")
+    assert call.settle(2, reason="failed") == [GIVES_UP, f"3: say {APOLOGY}"]
+
+
 def test_a_step_that_succeeds_forgives_the_failure_before() -> None:
     """In a row means in a row."""
     call = consented()

@@ -61,10 +61,13 @@ class Worker:
 
     async def prepare(self) -> None:
         """Render what must be there when no synthesiser is; before the first call."""
-        persona, policy = self.agent.persona(), self._last_resort(redirected=True)
-        lines = persona.last_lines
-        texts = [persona.apology, *([lines.transfer] if policy.transfer_to else ())]
-        texts += [lines.message, lines.number, lines.taken] if policy.message else ()
+        await self.voices.prepare(self.agent.routes[TTS], self.agent.persona().apology)
+
+    async def prepare_last_lines(self) -> None:
+        """Render what the last resort says, which a worker's start need not wait for."""
+        policy, lines = self._last_resort(redirected=True), self.agent.persona().last_lines
+        texts = [lines.transfer] if policy.transfer_to else []
+        texts += [lines.message, lines.number, lines.taken] if policy.message else []
         texts = [" ".join(text.split()) for text in texts]
         await self.voices.prepare(self.agent.routes[TTS], *texts)
 

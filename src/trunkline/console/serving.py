@@ -173,6 +173,7 @@ async def working(
                 beside.append(group.create_task(door.run()))
             await worker.prepare()
             await server.start(listen=listen)
+            beside.append(group.create_task(worker.prepare_last_lines()))
             await warn_of_the_unreachable(config)
             _collect()
             try:

@@ -387,7 +387,7 @@ class Call:
         self._failures += 1
         if hopeless or self._failures >= self._policy.failures_max:
             return self._give_up("model")  # what was said of the reply stays said
-        return [self._line(reply, self._persona.apology, "apology")]
+        return [self._line(reply, self._persona.trouble or self._persona.apology, "apology")]
 
     def _give_up(self, lost: words.Lost) -> list[Act]:
         return self._end(words.GiveUp(self._turn, lost, self._consent.state))
