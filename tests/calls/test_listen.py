@@ -86,6 +86,22 @@ async def test_a_recogniser_that_declares_interims_is_joined_in_its_first_uttera
     assert asked_s(played) - asked_s(healthy) <= 0.1
 
 
+@pytest.mark.parametrize(
+    ("seconds", "after_s", "later_s_max"),
+    [(1.0, 0.0, 0.05), (1.8, 1.0, 0.05), (4.0, 9.0, 0.75), (0.5, 0.0, 0.75), (1.8, 2.0, 0.75)],
+)
+async def test_how_much_later_the_words_of_a_silent_recogniser_are_there(
+    seconds: float, after_s: float, later_s_max: float
+) -> None:
+    """Not at all, if it owed an interim by the end of speech; else by the wait for a final."""
+    healthy = await scene(SickStt("ears", SAID, declares=True), seconds=seconds).play()
+    sick = SickStt("ears", SAID, Deafness("silent", after_s), declares=True)
+    played = await scene(sick, SickStt("spare ears", SAID, declares=True), seconds=seconds).play()
+    asked = [it.llms[0].prompts[-1].messages[-1].content for it in (healthy, played)]
+    assert asked[0] == asked[1]
+    assert asked_s(played) - asked_s(healthy) <= later_s_max
+
+
 @pytest.mark.parametrize("kind", ["silent", "die", "close"])
 @pytest.mark.parametrize("after_s", [0.0, 1.0, 2.0, 9.0])
 async def test_a_third_recogniser_helps_when_the_second_is_slow(kind: LIVE, after_s: float) -> None:

@@ -112,21 +112,27 @@ async def test_one_voice_alone_is_asked_again() -> None:
 
 
 async def test_when_every_voice_fails_the_caller_hears_the_spare_line_and_then_the_end() -> None:
-    """In the voice that they know; at once, because neither gets callers any more."""
+    """In the voice that they know; the second time in a row the call is over."""
+    steps = [says(), says(), says()]
     sick = {"insurance": Sickness("die", 2, times=99), "with": Sickness("die", times=99)}
-    sick |= {"card": Sickness("die", times=99)}
+    sick |= {"card": Sickness("die", times=99), "Once": Sickness("die", times=99)}
+
+    def answer(prompt: Prompt) -> list[Beat[Delta]]:
+        return tokens("Once more." if prompt.messages[-1].content == "again" else LONG)
+
     voices = [SickTts("voice", sick), SickTts("spare voice", sick)]
-    steps = [says(), says()]
-    played = await Scene(steps, ["yes"], lambda _: tokens(LONG), tts=voices, prepared=True).play()
+    played = await Scene(steps, ["yes", "again"], answer, tts=voices, prepared=True).play()
 
     heard = f"Of course. Please bring your insurance {APOLOGY}"
-    assert played.texts_heard() == [GREETING, heard]
+    assert played.texts_heard() == [GREETING, heard, APOLOGY]
     assert [note.data["text"] for note in played.journal.of("phrase.lost")] == [
         "card with you.",
         "You also need a photo identification.",
         "There is free parking behind the house.",
         "Please come ten minutes early.",
+        "Once more.",
     ]
+    assert played.llms[0].prompts[-1].messages[-2].content == heard
     assert played.journal.of("call.gave_up")[0].data == {"lost": "voice", "way": "apology"}
     assert played.line.call.ended == "agent_closed"
 

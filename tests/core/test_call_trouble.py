@@ -7,6 +7,7 @@ import pytest
 from tests.core.calls import (
     APOLOGY,
     GREETING,
+    NOTHING,
     NOTICE,
     POLICY,
     Conversation,
@@ -24,9 +25,11 @@ from trunkline.core.call_words import (
     StepSettled,
     VoiceLost,
 )
+from trunkline.core.last_resort import LastResortPolicy
 from trunkline.types import Mono
 
 ASSISTANT = f"assistant: {GREETING}"
+TRANSFER = LastResortPolicy(transfer_to="+12025550100")
 GIVES_UP = "give up for want of model: apology"
 DEAF = "give up for want of ears: apology"
 
@@ -105,10 +108,13 @@ def test_a_step_that_fails_is_answered_by_the_apology(text: str, reason: str) ->
 
 
 def test_a_step_that_fails_where_nobody_is_left_to_ask_is_the_last() -> None:
-    """The next one would fail too: the caller need not try again."""
-    call = consented()
-    acts = call.feed(StepSettled(1, "", "failed", hopeless=True))
-    assert acts == [GIVES_UP, f"2: say {APOLOGY}"]
+    """The next one would fail too; without something better to offer it is tried all the same."""
+    hopeless = StepSettled(1, "", "failed", hopeless=True)
+    assert consented().feed(hopeless) == [f"1: say {APOLOGY}"]
+    call = Conversation(asks_consent=False, last=TRANSFER)
+    call.heard()
+    call.caller("hello")
+    assert call.feed(hopeless)[0] == "give up for want of model: transfer"
 
 
 def test_a_persona_may_ask_to_try_again_where_trouble_may_pass() -> None:
@@ -238,9 +244,9 @@ def test_a_call_is_not_endless(busy: bool) -> None:
 PARDON = "Could you say it again?"
 
 
-def hard_of_hearing(say_again: str = PARDON) -> Conversation:
+def hard_of_hearing(say_again: str = PARDON, last: LastResortPolicy = NOTHING) -> Conversation:
     """A call that was greeted and asks for no consent."""
-    call = Conversation(replace(persona(asks_consent=False), say_again=say_again))
+    call = Conversation(replace(persona(asks_consent=False), say_again=say_again), last=last)
     call.heard()
     return call
 
@@ -262,9 +268,9 @@ def test_a_caller_whom_nobody_heard_is_asked_to_say_it_again() -> None:
 
 def test_who_is_heard_by_nobody_at_all_is_not_asked_again() -> None:
     """No recogniser gets callers any more."""
-    call = hard_of_hearing()
+    call = hard_of_hearing(last=TRANSFER)
     call.onset()
-    assert call.feed(CallerUnheard(hopeless=True)) == [DEAF, f"1: say {APOLOGY}"]
+    assert call.feed(CallerUnheard(hopeless=True))[0] == "give up for want of ears: transfer"
 
 
 def test_who_was_heard_in_between_is_asked_again() -> None:
@@ -323,11 +329,11 @@ def test_a_reply_that_no_voice_could_finish_is_known_as_it_was_heard() -> None:
 
 def test_a_voice_that_nobody_is_left_to_give_is_not_waited_for() -> None:
     """What was rendered beforehand was heard instead."""
-    call = hard_of_hearing()
+    call = hard_of_hearing(last=TRANSFER)
     call.caller("hello")
     call.settle(1, "Hello.")
     call.feed(VoiceLost(1, APOLOGY, hopeless=True))
-    assert call.heard()[-1] == "hang up: no voice is left"
+    assert call.heard()[0] == "give up for want of voice: transfer"
 
 
 def test_a_voice_that_is_back_counts_anew() -> None:

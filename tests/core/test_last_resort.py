@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.core.calls import APOLOGY, NOTHING, POLICY, Conversation, persona, tool
+from tests.core.calls import told as as_line
 from trunkline.core.call_words import (
     Begin,
     CallerOnset,
@@ -26,8 +27,6 @@ LINES = LastLines()
 NUMBER, CALLER = "+12025550100", "+12025550123"
 MESSAGE = LastResortPolicy(message=True)
 TRANSFER = LastResortPolicy(transfer_to=NUMBER, message=True)
-ASKS = f"2: say {LINES.message} (beep)"
-ASKS_KEYS = f"2: say {LINES.number} (beep)"
 LEFT = "hang up: the caller left"
 
 
@@ -56,6 +55,11 @@ def gave_up(
             acts = call.heard()
     assert acts[0].startswith(f"give up for want of {lost}")
     return call
+
+
+def last_act(call: Conversation) -> str:
+    """The last act of the last fact."""
+    return as_line(call.acts[-1])
 
 
 def told(call: Conversation) -> str:
@@ -90,6 +94,7 @@ def leaves(call: Conversation) -> list[str]:
 def test_a_transfer_comes_first() -> None:
     """Its line is heard to the end, then the carrier has the caller."""
     call = gave_up(TRANSFER)
+    assert last_act(call) == f"2: say {LINES.transfer}"
     assert call.machine.awaits_playout
     assert call.heard() == [f"put through to {NUMBER}"]
     assert call.machine.deadline() is None
@@ -118,8 +123,11 @@ def test_a_line_whose_end_nobody_tells_is_not_waited_for_without_end() -> None:
 def test_who_offers_neither_apologises(lost: Lost, why: str) -> None:
     """With a lost voice, what was rendered beforehand was that apology."""
     call = gave_up(NOTHING, lost)
-    assert call.acts[-1] != call.begun
-    assert lost == "voice" or call.heard() == [f"hang up: {why}"]
+    if lost == "voice":
+        assert last_act(call) == f"hang up: {why}"
+    else:
+        assert last_act(call) == f"2: say {APOLOGY}" if lost == "model" else f"1: say {APOLOGY}"
+        assert call.heard() == [f"hang up: {why}"]
     assert call.machine.deadline() is None
 
 
@@ -129,6 +137,7 @@ def test_who_offers_neither_apologises(lost: Lost, why: str) -> None:
 def test_the_callers_words_are_the_message() -> None:
     """Until the hash key; nothing is read back, and the call ends with a word."""
     call = gave_up(MESSAGE)
+    assert last_act(call) == f"2: say {LINES.message} (beep)"
     assert call.heard() == []
     call.caller("this is ann")
     call.caller("please call me back")
@@ -213,7 +222,7 @@ def test_who_leaves_nothing_is_asked_for_a_number_once() -> None:
 def test_a_caller_whom_nobody_hears_is_asked_for_keys_at_once() -> None:
     """Words would be lost: nobody understands them and nothing is recorded."""
     call = gave_up(MESSAGE, "ears")
-    assert call.acts[-1:] != []
+    assert last_act(call) == f"1: say {LINES.number} (beep)"
     call.heard()
     call.onset()
     call.feed(CallerUnheard())

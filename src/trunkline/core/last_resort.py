@@ -9,7 +9,8 @@ Rules
  1. No model and no synthesiser is needed: every line was rendered when the worker started. A line
     that cannot be said after all is said by the carrier, which then puts through or hangs up.
  2. A transfer comes first, if there is a number and the carrier can; a message is next; if neither
-    is offered, the apology is said.
+    is offered, the call tries once more where it could have given up at once, and the apology is
+    said in the end.
  3. A message is the words of the caller, the keys they pressed, and where in the recording they
     spoke, if they consented to it: a recogniser may be missing as well. Nothing is read back.
  4. It is over at the #, when the caller has been silent for `quiet_s`, and at `message_max_s`. If
@@ -57,6 +58,11 @@ class LastResortPolicy:
     quiet_s: float = 4.0
     patience_s: float = 10.0
     message_max_s: float = 90.0
+
+    @property
+    def offers(self) -> bool:
+        """Whether it is better than to go on trying."""
+        return self.message or bool(self.transfer_to)
 
 
 @dataclass(slots=True)
@@ -308,6 +314,9 @@ class Conversation:
             return self._resort.feed(fact, now)
         if isinstance(fact, words.Begin):
             self._caller = fact.caller
+        hopes = words.StepSettled | words.CallerUnheard | words.VoiceLost
+        if isinstance(fact, hopes) and not self._policy.offers:
+            fact = replace(fact, hopeless=False)  # what is back by the next turn is worth a try
         acts = list(self._call.feed(fact, now))
         if acts and isinstance(acts[-1], words.GiveUp):
             resort = LastResort(self._id, self._persona, self._policy, acts[-1], self._caller)
