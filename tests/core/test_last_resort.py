@@ -51,7 +51,7 @@ def gave_up(
             acts = call.settle(1, reason="failed")
         else:
             call.settle(1, "All right.")
-            call.feed(VoiceLost(1, ""))
+            call.feed(VoiceLost(1, APOLOGY))
             acts = call.heard()
     assert acts[0].startswith(f"give up for want of {lost}")
     return call
@@ -129,6 +129,16 @@ def test_who_offers_neither_apologises(lost: Lost, why: str) -> None:
         assert last_act(call) == f"2: say {APOLOGY}" if lost == "model" else f"1: say {APOLOGY}"
         assert call.heard() == [f"hang up: {why}"]
     assert call.machine.deadline() is None
+
+
+def test_an_apology_that_no_voice_could_say_is_the_carriers_too() -> None:
+    """Nothing was rendered beforehand."""
+    call = Conversation(asks_consent=False, policy=replace(POLICY, failures_max=1))
+    call.heard()
+    call.caller("hello")
+    call.settle(1, "All right.")
+    call.feed(VoiceLost(1, ""))
+    assert call.heard()[-1] == "put through to , unsaid"
 
 
 # -- rules 3 and 4: the message --------------------------------------------------------------------

@@ -87,11 +87,15 @@ class LastResort:
         policy: LastResortPolicy,
         gave_up: words.GiveUp,
         caller: str,
+        *,
+        spoke: bool = True,
     ) -> None:
+        """*caller*: their number, if the carrier tells. *spoke*: if the voice is lost, something
+        was said in its place."""
         self._id, self._lines, self._policy = call, persona.last_lines, policy
         self._apology, self._caller = persona.apology, caller
         self._lost, self._turn = gave_up.lost, gave_up.turn
-        self._recorded = gave_up.consent == "granted"
+        self._spoke, self._recorded = spoke, gave_up.consent == "granted"
         self.way: words.Way = "message" if policy.message else "apology"
         if policy.transfer_to:
             self.way = "transfer"
@@ -128,8 +132,9 @@ class LastResort:
         if self.way == "message":
             deaf = self._lost == "ears" and not self._recorded
             return self._ask_for_keys(now) if deaf else self._ask(now)
-        if self._lost == "voice":
-            return self._end(words.HangUp(_ENDS[self._lost]))  # the apology was said instead
+        if self._lost == "voice":  # what was rendered of the apology was said in its place
+            mute = words.HangUp(_ENDS[self._lost])
+            return self._end(mute if self._spoke else words.PutThrough("", said=False))
         return self._say(self._apology, "apology", now)
 
     def left(self, now: Mono) -> Sequence[Act]:
@@ -292,7 +297,7 @@ class Conversation:
     def __init__(self, call: Call, persona: Persona, policy: LastResortPolicy, id: CallId) -> None:
         self._call, self._persona, self._policy, self._id = call, persona, policy, id
         self._resort: LastResort | None = None
-        self._caller = ""
+        self._caller, self._spoke = "", True
 
     @property
     def history(self) -> tuple[Message, ...]:
@@ -314,13 +319,15 @@ class Conversation:
             return self._resort.feed(fact, now)
         if isinstance(fact, words.Begin):
             self._caller = fact.caller
+        if isinstance(fact, words.VoiceLost):
+            self._spoke = bool(fact.instead)
         hopes = words.StepSettled | words.CallerUnheard | words.VoiceLost
         if isinstance(fact, hopes) and not self._policy.offers:
             fact = replace(fact, hopeless=False)  # what is back by the next turn is worth a try
         acts = list(self._call.feed(fact, now))
         if acts and isinstance(acts[-1], words.GiveUp):
-            resort = LastResort(self._id, self._persona, self._policy, acts[-1], self._caller)
-            self._resort = resort
+            told = self._id, self._persona, self._policy, acts[-1], self._caller
+            resort = self._resort = LastResort(*told, spoke=self._spoke)
             acts[-1:] = [replace(acts[-1], way=resort.way), *resort.begin(now)]
         return acts
 
