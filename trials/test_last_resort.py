@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from trunkline.config.load import load
+from trunkline.console.archiving import Place, opened
 from trunkline.console.demo import configuration, free_ports
 from trunkline.console.serving import serving
 from trunkline.media import wav
 from trunkline.media.g711 import mulaw_encode
-from trunkline.records.store import Store
 from trunkline.telephony.caller import CallResult, place_call
 from trunkline.telephony.script import AfterAgent, CallScript, HangUp, Press, Speak, Step
 from trunkline.types import Event
@@ -45,9 +45,9 @@ async def called(folder: Path, transfer_to: str, *steps: Step) -> tuple[CallResu
         url = f"http://127.0.0.1:{server.port}/twilio/voice"
         script = CallScript((says("consent_no"), *steps), max_wait_s=40.0)
         result = await place_call(url, script, max_s=90.0)
-    store = Store(folder / "records")
-    (call,) = store.list_calls()
-    return result, call.events
+    with opened(Place(folder / "records")) as store:
+        (call,) = store.list_calls()
+        return result, call.events
 
 
 def data(events: list[Event], kind: str) -> list[dict[str, object]]:
