@@ -15,6 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.console.staged import OF_THE_OTHERS, Plot, staged, voice
+from trunkline.config.load import parse
 from trunkline.config.models import Config
 from trunkline.console import calling, cli, playing, serving, working
 from trunkline.console.calling import CallOrder
@@ -71,7 +72,7 @@ def test_the_options_below_are_all_options() -> None:
     """An option that is added is missed here, and gets its test below."""
     assert {name: sorted(it.name for it in c.params) for name, c in COMMANDS.commands.items()} == {
         "demo": ["as_json", "fault", "keep_open", "out", "seed"],
-        "check": ["config"],
+        "check": ["as_json", "config", "dial"],
         "serve": ["agent", "config", "events", "workers"],
         "call": ["as_json", "auth_token_env", "out", "progress", "say", "script", "url", "wav"],
         **OF_THE_OTHERS,
@@ -83,7 +84,7 @@ def test_the_options_below_are_all_options() -> None:
 
 def test_a_valid_configuration_is_explained(run: Run) -> None:
     """Who serves what, from where, and that it is valid."""
-    told = run("check", SHIPPED)
+    told = run("check", "--no-dial", SHIPPED)
     assert (told.status, told.err) == (0, "")
     assert "agent receptionist" in told.out
     assert "llm: primary" in told.out
@@ -94,8 +95,8 @@ def test_a_route_that_one_failure_takes_down_is_pointed_at(run: Run, tmp_path: P
     """Two endpoints in one failure domain are one."""
     path = tmp_path / "trunkline.yaml"
     path.write_text(SHIPPED.read_text("utf-8").replace("rack-b", "rack-a"), "utf-8")
-    assert "llm does not survive the loss of rack-a" in run("check", path).out
-    assert "llm does not survive" not in run("check", SHIPPED).out
+    assert "llm does not survive the loss of rack-a" in run("check", "--no-dial", path).out
+    assert "llm does not survive" not in run("check", "--no-dial", SHIPPED).out
 
 
 def test_a_wrong_configuration_is_an_error_with_file_and_line(run: Run, tmp_path: Path) -> None:
@@ -111,6 +112,34 @@ def test_a_wrong_configuration_is_an_error_with_file_and_line(run: Run, tmp_path
     assert f"{path}:{number}: " in told.err
     assert "prot" in told.err
     assert told.err.count("\n") == 1
+
+
+def test_a_check_as_json_is_one_object(run: Run) -> None:
+    """Nothing else is on stdout: other programs read it."""
+    told = json.loads(run("check", SHIPPED, "--no-dial", "--json").out)
+    assert (told["valid"], told["well"], told["dialed"]) == (True, True, False)
+    assert told["endpoints"]["primary"]["failure_domain"] == "rack-a"
+    losses = {it["failure_domain"]: it["survives"] for it in told["losses"]}
+    assert losses == {"worker": False, "rack-a": True, "rack-b": True}
+
+
+def test_the_schema_is_printed(run: Run) -> None:
+    """For editors."""
+    assert json.loads(run("config", "schema").out)["title"] == "Trunkline"
+
+
+def test_what_is_imported_is_printed_and_what_is_not_is_said(run: Run, tmp_path: Path) -> None:
+    """The file on stdout, the rest on stderr; the status tells whether it is good as it is."""
+    path = tmp_path / "config.yaml"
+    path.write_text("model_list: [{model_name: m, litellm_params: {model: openai/m, rpm: 1}}]")
+    told = run("config", "import", "litellm", path)
+    assert told.status == 0
+    assert parse(told.out, "ours.yaml").endpoints["m"].key_env == "OPENAI_API_KEY"
+    assert f"{path}:1: model_list[0].litellm_params.rpm: not carried over" in told.err
+    path.write_text(
+        "model_list: [{model_name: m, litellm_params: {model: openai/m, api_base: ftp}}]"
+    )
+    assert run("config", "import", "litellm", path).status == 1
 
 
 def test_a_missing_configuration_is_an_error(run: Run, tmp_path: Path) -> None:

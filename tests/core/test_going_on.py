@@ -14,7 +14,7 @@ def test_the_half_ends_inside_a_sentence() -> None:
     assert half == HALF
     assert WEEK.startswith(half)
     assert first_half("We open at nine. We close at six.") == "We open at"
-    assert first_half("  spaced   words " * 4).split() == "spaced words spaced words".split()
+    assert first_half("  spaced   words " * 4).split() == ["spaced", "words", "spaced", "words"]
 
 
 def test_an_answer_of_few_words_has_no_half() -> None:

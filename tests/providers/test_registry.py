@@ -15,16 +15,13 @@ from trunkline.contracts import Context
 from trunkline.errors import ConfigError, EgressRefused, EndpointError, Fault, InputError
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import SseStage, client_session
+from trunkline.providers.opening import CLOSE_S, START_S, open_route_stages, route
 from trunkline.providers.registry import (
-    CLOSE_S,
     GROUP,
-    START_S,
     AnyStage,
     Apis,
     Resources,
     build,
-    open_route_stages,
-    route,
     with_plugins,
 )
 from trunkline.testing.virtual import run

@@ -1,4 +1,4 @@
-"""The command line: `trunkline demo | serve | call | check | simulate | incidents`."""
+"""The command line: `trunkline demo | serve | call | check | config | simulate | incidents`."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
-from trunkline.config.load import load
+from trunkline.config.load import load, read_text, schema
 from trunkline.console import calling
 from trunkline.errors import InputError, TrunklineError
 from trunkline.telephony.line import CallEvent
@@ -91,26 +91,55 @@ def demo(
 
 
 @app.command()
-def check(config: ConfigPath = Path("trunkline.yaml")) -> None:
-    """Validate a configuration as `serve` would, without starting, and show who serves what."""
-    from trunkline.console.serving import checked  # noqa: PLC0415  # loads the engines
+def check(
+    config: ConfigPath = Path("trunkline.yaml"),
+    dial: Annotated[
+        bool, typer.Option("--dial/--no-dial", help="Ask every endpoint, three times.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Validate a configuration, dial its endpoints, and show what it survives.
 
-    loaded = load(config)
-    asyncio.run(checked(loaded))
-    out = Console(highlight=False)
-    for name, agent in loaded.agents.items():
-        out.print(Text("agent ").append(name, "bold"))
-        for stage, route in agent.routes.items():
-            parts = []
-            for endpoint in route:
-                e = loaded.endpoints[endpoint]
-                parts.append(f"{endpoint} ({e.api} {e.model}, {e.zone}, {e.failure_domain})")
-            out.print(Text(f"  {stage}: " + ", then ".join(parts)), soft_wrap=True)
-            domains = {loaded.endpoints[endpoint].failure_domain for endpoint in route}
-            if len(domains) == 1:
-                lost = f"  {stage} does not survive the loss of {domains.pop()}"
-                out.print(Text(lost, "yellow"), soft_wrap=True)
-    out.print(Text(f"{config}: valid"), soft_wrap=True)
+    The exit status is 1 if an endpoint does not do what it should, 2 if the file is wrong.
+    """
+    from trunkline.console import checking  # noqa: PLC0415  # loads the engines
+
+    # What goes wrong is the result here, and told there.
+    logging.getLogger("trunkline").setLevel(logging.CRITICAL)
+    result = asyncio.run(checking.check(load(config), dial=dial))
+    if as_json:
+        sys.stdout.write(json.dumps(result.as_json()) + "\n")
+    else:
+        checking.show(result, config, Console(highlight=False))
+    if not result.well:
+        raise typer.Exit(1)
+
+
+config_app = typer.Typer(no_args_is_help=True, help="What a configuration may say; bring others'.")
+app.add_typer(config_app, name="config")
+import_app = typer.Typer(no_args_is_help=True, help="Make a configuration of another's.")
+config_app.add_typer(import_app, name="import")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of a configuration, for editors."""
+    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
+
+
+@import_app.command("litellm")
+def import_litellm(
+    file: Annotated[Path, typer.Argument(help="LiteLLM's config.yaml.")],
+) -> None:
+    """Print a configuration made of LiteLLM's, and on stderr, by line, what is not carried over."""
+    from trunkline.config import litellm  # noqa: PLC0415  # only here
+
+    made = litellm.converted(read_text(file), file)
+    for note in made.notes:
+        _errors.print(Text(note), soft_wrap=True)
+    sys.stdout.write(made.text)
+    if made.wrong:
+        raise typer.Exit(1)
 
 
 records_app = typer.Typer(no_args_is_help=True, help="Read the sealed records of calls.")

@@ -39,7 +39,8 @@ from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
 from trunkline.ops.meter import Meter, OwnDoor
-from trunkline.providers.registry import Resources, build, open_route_stages, route
+from trunkline.providers.opening import open_route_stages, route
+from trunkline.providers.registry import Apis, Resources, build
 from trunkline.records.finder import ProcessFinder
 from trunkline.records.resume import BrokenCall
 from trunkline.records.worker import WorkerRecords
@@ -237,7 +238,7 @@ class Recall:
         return "broken" if found.broken else "over"
 
 
-async def checked(config: Config) -> None:
+async def checked(config: Config, apis: Apis | None = None) -> None:
     """Build everything that `serving` would start, and start nothing.
 
     Raises `ConfigError` or `InputError` with what is wrong: an unknown api, a key that is not set,
@@ -251,7 +252,7 @@ async def checked(config: Config) -> None:
         errors = []
         for name in config.endpoints:
             try:
-                build(config, name, resources)
+                build(config, name, resources, apis)
             except ConfigError as error:
                 errors.append(error)
     if errors:

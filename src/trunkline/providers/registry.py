@@ -8,24 +8,21 @@ A package outside Trunkline adds an api by an entry point of the group `trunklin
 
 A factory starts nothing and raises `InputError` if it cannot work as configured; `build` adds the
 file and line. A stage that needs more than construction (a process, a model in memory) is
-`Startable`.
+`Startable`: see `opening`.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
 
 from aiohttp import ClientSession
 
 from trunkline.config.checks import did_you_mean
-from trunkline.config.load import ConfigErrors
 from trunkline.config.load import endpoint as endpoint_of
 from trunkline.config.models import Config, EndpointConfig
 from trunkline.contracts import Codec, DuplexCodec, Stage
-from trunkline.errors import ConfigError, EndpointError, Fault, InputError
+from trunkline.errors import ConfigError, InputError
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
 from trunkline.net.websocket import WebSocketStage
@@ -33,8 +30,6 @@ from trunkline.providers.options import Options
 from trunkline.types import LLM, STT, TTS, Delta, Endpoint, Prompt, StageName
 
 GROUP = "trunkline.providers"
-START_S = 20.0  # an acoustic model loads in 0.1 s; a cold disk and a busy machine take longer
-CLOSE_S = 5.0  # a child process that ignores this does not hold up the worker's own end
 _CONNECT_S_MAX = 10.0
 
 AnyStage: TypeAlias = Stage[Any, Any]
@@ -52,19 +47,6 @@ class Resources:
 
 Factory: TypeAlias = Callable[[EndpointConfig, Endpoint, Resources], AnyStage]
 Apis: TypeAlias = Mapping[tuple[StageName, str], Factory]
-
-
-@runtime_checkable
-class Startable(Protocol):
-    """A stage with a life. `close` is idempotent and also ends what a failed `start` began."""
-
-    async def start(self) -> None:
-        """Get ready to serve; `EndpointError` if it cannot, `InputError` as configured."""
-        ...
-
-    async def close(self) -> None:
-        """Free everything."""
-        ...
 
 
 def key_of(config: EndpointConfig, resources: Resources) -> str | None:
@@ -290,68 +272,10 @@ def build(config: Config, name: str, resources: Resources, apis: Apis | None = N
     try:
         return factory(settings, endpoint, resources)
     except InputError as error:
-        raise _placed(config, name, error) from error
+        raise placed(config, name, error) from error
 
 
-def _placed(config: Config, name: str, error: InputError) -> ConfigError:
+def placed(config: Config, name: str, error: InputError) -> ConfigError:
     """What a stage says is wrong with its settings, with the line of its endpoint."""
     what, _, mend = str(error).removeprefix(f"{name}: ").partition(". ")
     return config.error(("endpoints", name), what, mend)
-
-
-@asynccontextmanager
-async def open_route_stages(
-    config: Config, resources: Resources, apis: Apis | None = None
-) -> AsyncIterator[Mapping[str, AnyStage]]:
-    """Every endpoint that some route names, by its name, built and started, each once.
-
-    All are built before one starts, so that all errors of a file come together (`ConfigError`).
-    `EndpointError` if one does not start or end in time; the others are closed all the same.
-    """
-    apis = installed() if apis is None else apis
-    stages: dict[str, AnyStage] = {}
-    errors: list[ConfigError] = []
-    for name in _routed(config):
-        try:
-            stages[name] = build(config, name, resources, apis)
-        except ConfigError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
-    async with AsyncExitStack() as stack:
-        for name, stage in stages.items():
-            if isinstance(stage, Startable):
-                # Registered first: what a failed start leaves behind is closed, too.
-                stack.push_async_callback(_within, name, stage.close, CLOSE_S, "end")
-                try:
-                    await _within(name, stage.start, START_S, "start")
-                except InputError as error:  # such as a voice that the engine does not have
-                    raise _placed(config, name, error) from error
-        yield stages
-
-
-def route(
-    config: Config, agent: str, stages: Mapping[str, AnyStage]
-) -> Mapping[StageName, tuple[AnyStage, ...]]:
-    """The opened *stages* that serve *agent*, per stage name, the preferred one first."""
-    routes = config.agents[agent].routes
-    return {stage: tuple(stages[name] for name in names) for stage, names in routes.items()}
-
-
-def _routed(config: Config) -> Iterable[str]:
-    """Names of the endpoints in use, in the order of the file."""
-    used = {n for a in config.agents.values() for names in a.routes.values() for n in names}
-    return [name for name in config.endpoints if name in used]
-
-
-async def _within(name: str, do: Callable[[], Awaitable[None]], limit_s: float, verb: str) -> None:
-    scope = asyncio.timeout(limit_s)
-    try:
-        async with scope:
-            await do()
-    except TimeoutError as error:
-        if not scope.expired():
-            raise  # a bug in the stage, not our deadline
-        raise EndpointError(
-            name, Fault.SILENT, f"did not {verb} in time", deadline_s=limit_s
-        ) from error
