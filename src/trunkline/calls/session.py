@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from trunkline.calls.ear import Ear, Utterance
 from trunkline.calls.listen import Listener
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.policies import Policies
+from trunkline.calls.settings import Settings, TurnSettings
 from trunkline.calls.speak import Speaker
 from trunkline.calls.steps import Desk
 from trunkline.calls.think import Thinker
@@ -65,32 +65,29 @@ class CallSession:
         desk: Desk,
         persona: Persona,
         toolbox: Toolbox,
-        policies: Policies,
+        settings: Settings,
         pacer: Pacer,
         broken: BrokenCall | None = None,
     ) -> None:
         self._id, self._carrier, self._desk = call, carrier, desk
-        self._persona, self._toolbox, self._policies = persona, toolbox, policies
-        self._pacer = pacer
-        self._broken = broken
+        self._persona, self._toolbox, self._pacer = persona, toolbox, pacer
+        self._settings = TurnSettings(settings, desk)
+        policies, self._broken = settings.newest.policies, broken
         self._machine = Call(call, persona, policies.call)
         if broken is not None:
             whole = with_greeting(broken.resumption, persona.greeting)
             self._machine = Call.resume(whole, persona, policies.call)
             self._broken = replace(broken, resumption=whole)
-        self._turns = Turns(policies.turns)
+        self._turns, self._turn_policy = Turns(policies.turns), policies.turns
         self._playout = Playout(policies.playout)
-        self._voice = Voice(carrier, self._playout, self._agent_heard)
-        self._vad = pacer.join(self)
+        self._voice, self._vad = Voice(carrier, self._playout, self._agent_heard), pacer.join(self)
         self._ear = Ear(self._caller_heard, self._vad.feed)
-        self._listener = Listener(desk, policies.hearing)
+        self._listener = Listener()
         self._facts: asyncio.Queue[_Fact] = asyncio.Queue(FACTS_MAX)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._reply: set[asyncio.Task[None]] = set()
+        self._tasks, self._reply = set[asyncio.Task[None]](), set[asyncio.Task[None]]()
         self._speaker: Speaker | None = None
-        self._thinkers: list[Thinker] = []
-        self._spoken_by = Where(call)
-        self._drain_told = False
+        self._thinkers = list[Thinker]()
+        self._spoken_by, self._drain_told = Where(call), False
         self._so_far = ""  # the words of the open utterance
         self._bug: Exception | None = None
 
@@ -106,6 +103,7 @@ class CallSession:
                 return end.reason
             finally:
                 self._pacer.leave(self._vad)  # first: `hear` begins tasks that nobody would cancel
+                self._settings.reply_over()
                 for task in self._tasks | self._reply:
                     task.cancel()
 
@@ -116,7 +114,7 @@ class CallSession:
         if self._turns.would_begin(window):
             window, echoes = self._ear.without_echo(window, self._turns.run)
             self._turns.forget(echoes)
-        if window.probability >= self._policies.turns.stay_probability:
+        if window.probability >= self._turn_policy.stay_probability:
             self._ear.voiced(window.start, window.end)
         for fact in self._turns.feed(window, now):
             match fact:
@@ -259,11 +257,12 @@ class CallSession:
             self._spoken_by, self._drain_told = where, False
             begins = {"turn": turn} | ({"line": line} if line else {})
             self._note("reply.started", begins, where=where)
+            desk, policies = self._settings.reply()
             self._speaker = Speaker(
-                self._desk,
+                desk,
                 self._voice,
                 where,
-                self._policies.synthesis,
+                policies.synthesis,
                 last_words=self._persona.apology,
                 lost=lambda said: self._put(words.VoiceLost(turn, said)),
             )
@@ -281,8 +280,8 @@ class CallSession:
         if act.guess:
             self._voice.hold(now)
             self._note("speculation.started", {}, where=self._spoken_by)
-        policy = self._policies.attempts
-        thinker = Thinker(self._desk, policy, self._voice, speaker, self._playout.drain_at)
+        desk, policies = self._settings.reply()
+        thinker = Thinker(desk, policies.attempts, self._voice, speaker, self._playout.drain_at)
         self._thinkers.append(thinker)
 
         def settled(text: str, end: Settle) -> None:
@@ -318,6 +317,7 @@ class CallSession:
             "lost": speaker is not None and speaker.broke,
         }
         self._speaker, self._thinkers = None, []
+        self._settings.reply_over()
         self._note("reply.ended", data, where=self._spoken_by, data_class=DataClass.SPEECH_TEXT)
 
     async def _run_tool(self, act: words.RunTool) -> None:
@@ -344,7 +344,9 @@ class CallSession:
                 hint = Hint(ending(text, self._persona.language, asked))
                 self._turns.feed(hint, self._desk.now())
 
-        final = await self._listener.listen(utterance, self._said_in(utterance), interim)
+        with self._settings.utterance() as (desk, policies):
+            where, policy = self._said_in(utterance), policies.hearing
+            final = await self._listener.listen(utterance, where, interim, desk, policy)
         if final is None:
             self._put(words.CallerUnheard())
         else:
@@ -370,9 +372,8 @@ class CallSession:
 
     def _resumed(self, broken: BrokenCall, acts: Sequence[words.Act]) -> None:
         """Journal what the next worker needs, should this one die too."""
-        line = " ".join(self._persona.resume_line.split())
         says = next((act.text for act in acts if isinstance(act, words.SayLine)), "")
-        for type_, data, data_class in resumed(broken, line, says):
+        for type_, data, data_class in resumed(broken, self._persona.resume_line, says):
             self._note(type_, data, data_class=data_class)
 
     def _in_reply(self, work: Coroutine[None, None, None]) -> None:
