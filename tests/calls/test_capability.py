@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,8 @@ from trunkline.calls.capability import (
     AGAIN_S,
     PROVE_S,
     Capabilities,
-    Proven,
     ask,
+    bare,
     goes_on,
     question,
 )
@@ -69,9 +70,9 @@ async def test_only_who_goes_on_is_given_a_prefix(
     caplog.set_level(logging.WARNING)
     told: list[dict[str, object]] = []
     capabilities = Capabilities(told.append)
-    stages = capabilities.taken({"m": SimLlm("m", answers)})
+    stages = capabilities.wrapped({"m": SimLlm("m", answers)})
     assert stages["m"].endpoint.continuation == "turn", "nothing is shown yet"
-    await capabilities.prove()
+    await capabilities.prove(stages)
     assert stages["m"].endpoint.continuation == continuation
     assert [event["continuation"] for event in told] == [continuation]
     assert bool(caplog.records) == (continuation == "turn")
@@ -86,9 +87,10 @@ async def test_a_start_waits_no_longer_than_it_says(answers: Callable[[Prompt], 
         return honest(prompt) if working else answers(prompt)
 
     capabilities = Capabilities()
-    stages = capabilities.taken({name: SimLlm(name, at_first) for name in ("a", "b", "c")})
+    stages = capabilities.wrapped({name: SimLlm(name, at_first) for name in ("a", "b", "c")})
+    capabilities.keep(stages)
     began = asyncio.get_running_loop().time()
-    await capabilities.prove()
+    await capabilities.prove(stages)
     assert asyncio.get_running_loop().time() - began <= PROVE_S
     assert {stage.endpoint.continuation for stage in stages.values()} == {"turn"}
     working = True
@@ -100,18 +102,32 @@ async def test_a_start_waits_no_longer_than_it_says(answers: Callable[[Prompt], 
 
 
 async def test_what_was_shown_is_not_asked_again() -> None:
-    """Nor is a stage that is declared to be asked by turns, or is none of a model."""
-    model = SimLlm("m", honest)
-    voice = SimTts("v")
+    """Another configuration with the same stage knows it; another stage has to show it anew."""
+    model, voice = SimLlm("m", honest), SimTts("v")
+    turns = SimLlm("t", honest)
+    turns.endpoint = replace(turns.endpoint, continuation="turn")
+    bares: dict[str, AnyStage] = {"m": model, "t": turns}
     capabilities = Capabilities()
-    stages: dict[str, AnyStage] = capabilities.taken({"m": model})
-    await capabilities.prove()
-    asked = len(model.prompts)
-    stages = capabilities.taken(stages)
-    await capabilities.prove()
-    assert len(model.prompts) == asked == 2
-    assert isinstance(stages["m"], Proven)
-    assert voice.spoken == []
+    stages = capabilities.wrapped(bares)
+    await capabilities.prove(stages)
+    capabilities.keep(stages)
+    again = capabilities.wrapped(bares)
+    await capabilities.prove(again)
+    assert again["m"] is stages["m"]
+    assert len(model.prompts) == 2
+    assert (turns.prompts, again["t"]) == ([], turns)
+    other = capabilities.wrapped({"m": SimLlm("m", honest)})
+    assert other["m"].endpoint.continuation == "turn"
+    assert (bare(stages["m"]), bare(voice)) == (model, voice)
+
+
+async def test_where_nobody_can_be_asked_by_turns_what_is_declared_holds() -> None:
+    """There is nothing better; an operator is told all the same."""
+    capabilities = Capabilities(by_turns=False)
+    stages = capabilities.wrapped({"m": SimLlm("m", deaf)})
+    assert stages["m"].endpoint.continuation == "prefix"
+    await capabilities.prove(stages)
+    assert stages["m"].endpoint.continuation == "prefix"
 
 
 async def test_a_stream_that_breaks_off_is_no_answer() -> None:

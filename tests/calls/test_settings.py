@@ -9,6 +9,7 @@ from tests.calls.scenes import APOLOGY, GREETING, Tools, calls_tool, says
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.policies import Policies
 from trunkline.calls.settings import Setting, Settings
+from trunkline.calls.steps import Routes
 from trunkline.calls.worker import Agent, Worker
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.telephony.script import AfterAgent, CallScript, HangUp, Step
@@ -48,7 +49,7 @@ class House:
             return tokens(f"The {name} model says this to the caller at some length.")
 
         ears = SimStt(f"{name} ears", [Hears(text) for text in heard])
-        routes = {
+        routes: Routes = {
             STT: (ears,),
             LLM: (SimLlm(f"{name} model", answer),),
             TTS: (SimTts(f"{name} voice"),),
@@ -71,7 +72,7 @@ class House:
         return asked
 
     async def _swap(self, at: str) -> None:
-        while not self.journal.of(at):
+        while not self.journal.of(at):  # noqa: ASYNC110  # a journal tells nobody
             await asyncio.sleep(0.02)
         self.worker.renew(self.new)
 

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from trunkline.calls.examine import Examined
+from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.load import parse
-from trunkline.config.models import Config, EndpointConfig
+from trunkline.config.models import Config
 from trunkline.console.checking import Checked, check, losses, mend, show
 from trunkline.errors import EgressRefused, EndpointError, Fault, InputError
 from trunkline.providers.registry import AnyStage, Apis, Resources

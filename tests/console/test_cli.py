@@ -162,6 +162,9 @@ class Served:
         self.agents: list[str] = []
         self.stopped = 0
 
+    def reload(self) -> None:
+        """Nothing has changed."""
+
     @asynccontextmanager
     async def serving(
         self, config: Config, agent: str, tell: Callable[[dict[str, object]], None] | None

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
+from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.load import ConfigErrors, parse
-from trunkline.config.models import Config, EndpointConfig
+from trunkline.config.models import Config
 from trunkline.contracts import Context
 from trunkline.errors import ConfigError, EgressRefused, EndpointError, Fault, InputError
 from trunkline.net.gate import EgressDecision, Gate

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from trials.light import coded
-from trunkline.config.models import EndpointConfig
+from trunkline.config.endpoints import EndpointConfig
 from trunkline.contracts import Context
 from trunkline.core.going_on import QUESTION
 from trunkline.media.g711 import mulaw_decode

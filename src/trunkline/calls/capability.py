@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
-from trunkline.calls.steps import LlmStage
+from trunkline.calls.steps import AnyStage, LlmStage
 from trunkline.contracts import Context
 from trunkline.core.going_on import QUESTION, Goes, first_half, judged
 from trunkline.errors import EgressRefused, EndpointError, Fault
@@ -103,11 +103,17 @@ async def goes_on(stage: LlmStage, answer: str, within_s: float) -> tuple[Goes |
 
 
 class Proven:
-    """*stage*, whose `continuation` is `turn` until `shown` says that it goes on."""
+    """*stage*, whose `continuation` is `turn` until `shown` says that it goes on.
 
-    def __init__(self, stage: LlmStage) -> None:
-        self._stage, self._declared = stage, stage.endpoint
+    *by_turns* false: it cannot be asked by turns in the language of the calls, so what is declared
+    holds; an operator is told all the same.
+    """
+
+    def __init__(self, stage: LlmStage, *, by_turns: bool = True) -> None:
+        self.stage, self._declared = stage, stage.endpoint
         self._careful: Endpoint = replace(stage.endpoint, continuation="turn")
+        if not by_turns:
+            self._careful = self._declared
         self.shown: Goes | None = None
         self._told = False
 
@@ -120,7 +126,7 @@ class Proven:
         self, source: Prompt, context: Context, /
     ) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
         """As the stage does."""
-        return self._stage.open(source, context)
+        return self.stage.open(source, context)
 
     async def prove(self, within_s: float) -> None:
         """Try it, unless it has shown enough before."""
@@ -128,66 +134,79 @@ class Proven:
             return
         loop = asyncio.get_running_loop()
         until = loop.time() + within_s
-        first = await ask(self._stage, question(), within_s)
+        first = await ask(self.stage, question(), within_s)
         name, declared = self._declared.name, self._declared.continuation
         if first.error is not None:
             self._unknown(first)
             return
-        self.shown, reply = await goes_on(self._stage, first.text, max(until - loop.time(), 0.1))
+        self.shown, reply = await goes_on(self.stage, first.text, max(until - loop.time(), 0.1))
         if self.shown is None:
             self._unknown(reply)
         elif self.shown is Goes.ON:
             log.info("endpoint %s continues a %s", name, declared)
         else:
             log.warning(
-                "endpoint %s is declared continuation: %s, but %s: it is asked by turns. Write "
-                "continuation: turn, or mend its server (%s)",
+                "endpoint %s is declared continuation: %s, but %s: it is asked as continuation: "
+                "%s. Write continuation: turn, or mend its server (%s)",
                 name,
                 declared,
                 "begins again" if self.shown is Goes.AGAIN else "what it said does not show it",
+                self.endpoint.continuation,
                 reply.error or repr(reply.text[:80]),
             )
 
     def _unknown(self, reply: Reply) -> None:
         """Said once: it is tried again every minute."""
         if not self._told:
-            what = "endpoint %s: not known yet whether it continues a %s, it is asked by turns: %s"
+            what = "endpoint %s: not known yet whether it continues a %s: %s"
             log.warning(what, self._declared.name, self._declared.continuation, reply.error)
         self._told = True
+
+
+def bare(stage: AnyStage) -> AnyStage:
+    """The stage itself, if *stage* is one that has to prove something."""
+    return stage.stage if isinstance(stage, Proven) else stage
 
 
 class Capabilities:
     """The models of a worker that are declared to continue a prefix.
 
-    *tell* gets an event for each that has shown something.
+    *tell* gets an event for each that has shown something; *by_turns* as in `Proven`.
     """
 
-    def __init__(self, tell: Tell | None = None) -> None:
-        self._tell = tell
+    def __init__(self, tell: Tell | None = None, *, by_turns: bool = True) -> None:
+        self._tell, self._by_turns = tell, by_turns
         self._models: dict[str, Proven] = {}
 
-    def taken(self, stages: Mapping[str, LlmStage]) -> dict[str, LlmStage]:
-        """*stages*, by name, those that are to be proven behind a `Proven`; the others no more."""
-        kept = {}
-        for name, stage in stages.items():
-            if stage.endpoint.continuation == "turn" and not isinstance(stage, Proven):
-                continue
-            kept[name] = stage if isinstance(stage, Proven) else Proven(stage)
-        self._models = kept
-        return {**stages, **kept}
+    def wrapped(self, stages: Mapping[str, LlmStage]) -> dict[str, LlmStage]:
+        """*stages*, by name; those that are to be proven behind a `Proven`, the known one if the
+        stage is the same."""
+        return {name: self._wrapped(name, stage) for name, stage in stages.items()}
 
-    async def prove(self) -> None:
-        """Try those that have shown nothing yet, side by side, within `PROVE_S`."""
+    async def prove(self, wrapped: Mapping[str, LlmStage]) -> None:
+        """Try those of *wrapped* that have shown nothing yet, side by side, within `PROVE_S`."""
         async with asyncio.TaskGroup() as group:
-            for name, model in self._models.items():
-                if model.shown is None:
+            for name, model in wrapped.items():
+                if isinstance(model, Proven) and model.shown is None:
                     group.create_task(self._prove(name, model))
+
+    def keep(self, wrapped: Mapping[str, LlmStage]) -> None:
+        """These are the worker's from now on."""
+        self._models = {name: it for name, it in wrapped.items() if isinstance(it, Proven)}
 
     async def run(self) -> None:
         """Try again those that did not answer, until cancelled."""
         while True:
             await asyncio.sleep(AGAIN_S)
-            await self.prove()
+            await self.prove(self._models)
+
+    def _wrapped(self, name: str, stage: LlmStage) -> LlmStage:
+        if stage.endpoint.continuation == "turn":
+            return stage
+        known = self._models.get(name)
+        if known is not None and known.stage is stage:
+            return known
+        return Proven(stage, by_turns=self._by_turns)
 
     async def _prove(self, name: str, model: Proven) -> None:
         await model.prove(PROVE_S)

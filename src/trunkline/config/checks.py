@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
-from trunkline.config.models import STAGES
+from trunkline.config.endpoints import STAGES
 from trunkline.config.tree import Loc, Source, Tree, dotted
 from trunkline.core.health import Expected
 from trunkline.core.speech_plan import PRIORS

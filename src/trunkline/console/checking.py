@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from trunkline.calls.examine import Examined, examine
-from trunkline.config.models import Config, EndpointConfig
+from trunkline.config.endpoints import EndpointConfig
+from trunkline.config.models import Config
 from trunkline.console.serving import checked
 from trunkline.errors import EgressRefused, EndpointError, Fault, InputError
 from trunkline.media import wav

@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -63,6 +64,18 @@ def _line_teller() -> Callable[[Mapping[str, object]], None]:
     return tell
 
 
+@contextmanager
+def _quiet(part: str = "trunkline") -> Iterator[None]:
+    """Log nothing of *part* but what is critical."""
+    logger = logging.getLogger(part)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def _fail(error: BaseException) -> None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -104,9 +117,8 @@ def check(
     """
     from trunkline.console import checking  # noqa: PLC0415  # loads the engines
 
-    # What goes wrong is the result here, and told there.
-    logging.getLogger("trunkline").setLevel(logging.CRITICAL)
-    result = asyncio.run(checking.check(load(config), dial=dial))
+    with _quiet():  # what goes wrong is the result here, and told there
+        result = asyncio.run(checking.check(load(config), dial=dial))
     if as_json:
         sys.stdout.write(json.dumps(result.as_json()) + "\n")
     else:
@@ -259,10 +271,11 @@ def serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with serving(loaded, name, tell if events else None) as server:
-            url = f"http://{loaded.server.host}:{server.port}/twilio/voice"
+        async with serving(loaded, name, tell if events else None) as running:
+            loop.add_signal_handler(signal.SIGHUP, running.reload)
+            url = f"http://{loaded.server.host}:{running.port}/twilio/voice"
             if events:
-                tell({"type": "ready", "port": server.port, "pid": os.getpid()})
+                tell({"type": "ready", "port": running.port, "pid": os.getpid()})
             else:
                 told = Text("answering as ").append(name, "bold").append(f"; webhook {url}")
                 Console().print(told, soft_wrap=True)
@@ -375,9 +388,9 @@ def incidents(
     from trunkline.console import incidents as replaying  # noqa: PLC0415  # loads every stage
 
     # What goes wrong is the subject here: each fault would be an error of the operator's log.
-    logging.getLogger("trunkline.calls").setLevel(logging.CRITICAL)
     order = replaying.IncidentsOrder(tuple(names or ()), folder, real_time, seed)
-    outcome = replaying.run(order, Console(stderr=True))
+    with _quiet("trunkline.calls"):
+        outcome = replaying.run(order, Console(stderr=True))
     if as_json:
         sys.stdout.write(json.dumps(outcome.as_json()) + "\n")
     else:

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from trunkline.config.endpoints import EndpointConfig, ExpectedConfig
 from trunkline.config.load import ConfigErrors
-from trunkline.config.models import Config, EndpointConfig, ExpectedConfig, ZoneConfig
+from trunkline.config.models import Config, ZoneConfig
 from trunkline.errors import ConfigError, EndpointError, Fault, InputError
 from trunkline.providers.registry import AnyStage, Apis, Resources, build, installed, placed
 from trunkline.types import StageName
@@ -118,6 +119,12 @@ def _made_of(config: Config, name: str) -> tuple[EndpointConfig, ZoneConfig]:
     endpoint = config.endpoints[name]
     told = endpoint.model_copy(update={"expected": ExpectedConfig()})
     return told, config.zones[endpoint.zone]
+
+
+def changed(old: Config, new: Config) -> set[str]:
+    """The endpoints of both whose stage is another; what is expected of them does not count."""
+    both = old.endpoints.keys() & new.endpoints.keys()
+    return {name for name in both if _made_of(old, name) != _made_of(new, name)}
 
 
 @asynccontextmanager

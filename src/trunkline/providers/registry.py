@@ -19,8 +19,9 @@ from typing import Any, TypeAlias
 from aiohttp import ClientSession
 
 from trunkline.config.checks import did_you_mean
+from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.load import endpoint as endpoint_of
-from trunkline.config.models import Config, EndpointConfig
+from trunkline.config.models import Config
 from trunkline.contracts import Codec, DuplexCodec, Stage
 from trunkline.errors import ConfigError, InputError
 from trunkline.net.gate import Gate
