@@ -130,8 +130,11 @@ async def test_what_stays_is_kept_and_what_is_new_is_started_before_it_is_used(
         parts.worker.router.failed("two", Fault.CUT, now)
     await parts.change(
         house.config(
-            ("agents:", "  spare: {stage: tts, api: sim, model: n, zone: here, "
-             "failure_domain: d, expected: {ttft_p50_s: 0.1, ttft_p95_s: 0.3}}\nagents:"),
+            (
+                "agents:",
+                "  spare: {stage: tts, api: sim, model: n, zone: here, "
+                "failure_domain: d, expected: {ttft_p50_s: 0.1, ttft_p95_s: 0.3}}\nagents:",
+            ),
             ("tts: [voice]", "tts: [voice, spare]"),
             ("llm: [one, two]", "llm: [two, one]"),
         )
