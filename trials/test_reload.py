@@ -1,4 +1,4 @@
-"""A configuration that changes while a call is up, on a real worker, and one that is broken then."""
+"""A configuration that changes while a call is up, on a real worker, and is broken then."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ OTHER = "other: {stage: llm"
 def test_a_running_turn_keeps_its_model_and_the_next_one_gets_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    """Then the file is broken: the worker says so, goes on, and is started again by what was good."""
+    """Then the file is broken: workers say so, go on, and are started again by what was good."""
     monkeypatch.setenv("TRUNKLINE_TRIAL_ITEMS", "6")  # the answer takes 14 s
     asyncio.run(_reload(tmp_path, workers))
 

@@ -13,7 +13,8 @@ from trunkline.console.assembly import RETIRE_S, SETTINGS_MAX, Assembly, refuse
 from trunkline.core.health import Breaker
 from trunkline.errors import ConfigError, EndpointError, Fault, InputError
 from trunkline.net.gate import Gate
-from trunkline.providers.registry import AnyStage, Apis, Resources
+from trunkline.providers.reaching import AnyStage, Resources
+from trunkline.providers.registry import Apis
 from trunkline.testing.simulated import Beat, Hears, MemoryJournal, SimLlm, SimStt, SimTts, tokens
 from trunkline.types import LLM, STT, TTS, Delta, Endpoint, Mono, Prompt
 

@@ -13,7 +13,8 @@ from trunkline.config.load import parse
 from trunkline.config.models import Config
 from trunkline.console.checking import Checked, check, losses, mend, show
 from trunkline.errors import EgressRefused, EndpointError, Fault, InputError
-from trunkline.providers.registry import AnyStage, Apis, Resources
+from trunkline.providers.reaching import AnyStage, Resources
+from trunkline.providers.registry import Apis
 from trunkline.testing.simulated import Beat, Hears, SimLlm, SimStt, SimTts, tokens
 from trunkline.types import LLM, STT, TTS, Delta, Endpoint, Prompt
 

@@ -74,7 +74,7 @@ def test_a_limit_grows_while_answers_are_fast_and_shrinks_when_they_are_slow() -
 
 
 def test_the_unloaded_time_is_learnt_quickly_downwards_and_slowly_upwards() -> None:
-    """A replica that was slow from the start, or becomes slower for good, is not choked for ever."""
+    """A replica that was slow from the start, or becomes slower for good, is not choked."""
     replicas = Replicas(1)
     it = replicas.known[0]
     replicas.answered(0, 2.0, 0.0)
@@ -112,6 +112,18 @@ def test_one_that_cannot_be_reached_is_left_out_longer_each_time_and_then_tried_
     assert replicas.pick((0.0, 0.0), now, without={1}) == 0
     replicas.failed(0, now, surely=True)
     assert replicas.known[0].out_until == now + EJECT_S
+
+
+def test_one_that_lets_its_callers_wait_until_they_leave_fails() -> None:
+    """It is frozen, and says nothing else; who leaves soon says nothing about it."""
+    replicas = Replicas(2)
+    for _ in range(5):
+        replicas.abandoned(0, 0.5, 0.0)
+    assert replicas.pick((0.0, 0.0), 0.0, without={1}) == 0
+    replicas.answered(0, 0.2, 0.0)
+    for _ in range(2):
+        replicas.abandoned(0, 0.5, 0.0)
+    assert replicas.pick((0.0, 0.0), 0.0, without={1}) is None
 
 
 def test_one_failure_that_may_be_chance_leaves_nobody_out() -> None:

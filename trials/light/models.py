@@ -18,7 +18,7 @@ from trunkline.config.endpoints import EndpointConfig
 from trunkline.contracts import Context
 from trunkline.core.going_on import QUESTION
 from trunkline.media.g711 import mulaw_decode
-from trunkline.providers.registry import Resources
+from trunkline.providers.reaching import Resources
 from trunkline.types import (
     AudioFrame,
     Delta,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from trunkline.config.shapes import EnvName, Model, Name, Seconds, Text, Url
+from trunkline.config.shapes import EnvName, FilePath, Model, Name, Seconds, Text, Url
 from trunkline.types import LLM, STT, TTS, DataClass, StageName
 
 STAGES: Mapping[StageName, DataClass] = {
@@ -45,6 +45,40 @@ class ExpectedConfig(Model):
     )
 
 
+class ConnectConfig(Model):
+    """How an endpoint over a network is connected to."""
+
+    deadline_s: Annotated[float, Field(gt=0, le=10)] | None = Field(
+        default=None,
+        description="seconds, up to 10, for DNS, TCP and TLS; null: 0.5 (1.5 for a WebSocket)",
+    )
+    proxy: Url | None = Field(
+        default=None, description="the http(s) URL of a proxy, without user and password, or null"
+    )
+    proxy_env: EnvName | None = Field(
+        default=None,
+        description="the NAME of the environment variable with the URL of a proxy, or null",
+    )
+    warm: bool = Field(
+        default=True, description="true to keep a connection open while nobody needs it, or false"
+    )
+
+
+class TlsConfig(Model):
+    """Whom an endpoint's address is to prove to be, and as whom the worker shows itself."""
+
+    ca_file: FilePath | None = Field(
+        default=None,
+        description="the path of a PEM file of authorities, the only ones trusted then; or null",
+    )
+    cert_file: FilePath | None = Field(
+        default=None, description="the path of a PEM file with the worker's certificate, or null"
+    )
+    key_file: FilePath | None = Field(
+        default=None, description="the path of a PEM file with its key; null: in cert_file"
+    )
+
+
 class EndpointConfig(Model):
     """One provider + model + zone that runs one stage."""
 
@@ -58,6 +92,18 @@ class EndpointConfig(Model):
     base_url: Url | None = Field(
         default=None,
         description="an http(s) URL without user, query or fragment; null if it needs none",
+    )
+    replicas: tuple[Url, ...] = Field(
+        default=(),
+        max_length=16,
+        description="instead of base_url a list of 2 to 16 such URLs, of one model with many "
+        "servers in one zone",
+    )
+    connect: ConnectConfig | None = Field(
+        default=None, description="a mapping: deadline_s, proxy, proxy_env, warm"
+    )
+    tls: TlsConfig | None = Field(
+        default=None, description="a mapping: ca_file, cert_file, key_file"
     )
     continuation: Literal["token_exact", "prefix", "turn"] = Field(
         default="turn",

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from random import Random
 
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.agent.receptionist import persona
@@ -19,6 +20,7 @@ from trunkline.calls.filler import Fillers
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.policies import Policies
 from trunkline.calls.probes import Probes
+from trunkline.calls.warming import Warming
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
 from trunkline.config.models import (
@@ -35,7 +37,8 @@ from trunkline.core.splice import GO_ON, can_go_on
 from trunkline.errors import ConfigError, InputError
 from trunkline.media.vad import VadPool
 from trunkline.providers.opening import OpenStages, changed, route
-from trunkline.providers.registry import AnyStage, Apis, Resources
+from trunkline.providers.reaching import AnyStage, Resources
+from trunkline.providers.registry import Apis
 from trunkline.types import LLM, TTS, CallId
 
 log = logging.getLogger(__name__)
@@ -83,6 +86,7 @@ class Assembly:
         agent, self.stages = await self._made(self.config, ())
         router = Router(RoutingPolicy(), known_endpoints(self.config))
         self.worker = Worker(agent, Pacer(VadPool()), router, journal, self.live)
+        self.warming = Warming(self.stages.values(), Random())  # noqa: S311  # jitter
         self.probes = Probes(router, _all(agent), asyncio.get_running_loop().time)
         await self.worker.prepare()
         return self.worker
@@ -104,12 +108,14 @@ class Assembly:
             self.worker.voices.forget(gone)
             self.worker.renew(agent)
             self.probes.renew(_all(agent))
+            self.warming.renew(stages.values())
             self.config, self.stages = config, stages
 
     async def run(self) -> None:
         """Look after the endpoints until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._capabilities.run())
+            group.create_task(self.warming.run())
             group.create_task(self._retire())
 
     async def close(self) -> None:

@@ -25,7 +25,8 @@ from trunkline.media import wav
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
 from trunkline.providers.opening import OpenStages
-from trunkline.providers.registry import Apis, Resources
+from trunkline.providers.reaching import Resources
+from trunkline.providers.registry import Apis
 from trunkline.types import StageName
 
 AT_ONCE = 4
@@ -167,13 +168,19 @@ def losses(config: Config, agent: str, dead: Iterable[str] = ()) -> Sequence[Los
 
 
 _MENDS = (
+    (r"the proxy", "Look at connect: {proxy: ...}, and what it lets pass"),
     (r"DNSError|Name or service|getaddrinfo", "Its name does not resolve: look at base_url, DNS"),
     (
-        r"Certificate|certificate",
-        "Its certificate is not trusted: if it is your own CA's, name that in tls: {ca: FILE}; "
-        "if it wants one of yours, give tls: {cert: FILE, key: FILE}",
+        r"(?i)certificate",
+        "Its certificate is not trusted: if it is your own CA's, name that in tls: {ca_file: ...}; "
+        "if it wants one of yours, give tls: {cert_file: ..., key_file: ...}",
     ),
     (r"SSL|TLS", "TLS failed: does base_url begin with the right one of http and https?"),
+    (
+        r"reset by peer|Server disconnected",
+        "It broke off at our first words: if it wants a certificate of yours, give "
+        "tls: {cert_file: ..., key_file: ...}",
+    ),
     (r"HTTP 40[13]\b", "{key}"),
     (r"HTTP 404\b", "There is no such model, or no such path: look at model and base_url"),
     (r"HTTP 4\d\d\b", "It does not take the request: look at model and options"),

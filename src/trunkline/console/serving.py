@@ -25,7 +25,8 @@ from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
 from trunkline.ops.meter import Meter, OwnDoor
-from trunkline.providers.registry import Apis, Resources, build
+from trunkline.providers.reaching import Resources
+from trunkline.providers.registry import Apis, build
 from trunkline.records.finder import ProcessFinder
 from trunkline.records.resume import BrokenCall
 from trunkline.records.worker import WorkerRecords
@@ -131,8 +132,13 @@ async def working(
         records = await stack.enter_async_context(await with_clerk(config, name))
         session = await stack.enter_async_context(client_session())
         gate = Gate(lambda decision: _note_egress(parts, decision))
-        resources = Resources(session, gate, os.environ)
-        parts = Assembly(config, agent_name, resources, tell)
+
+        def retried() -> None:
+            """A repeat to another replica takes the place of one that failed."""
+            parts.worker.router.budget.failover()
+
+        resources = Resources(session, gate, os.environ, retried)
+        parts: Assembly = Assembly(config, agent_name, resources, tell)
         stack.push_async_callback(parts.close)
 
         def journal(call: CallId) -> ClosableJournal:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 LIMIT, LIMIT_MIN, LIMIT_MAX = 16.0, 2.0, 256.0
 BACKOFF = 0.9
-SLOW, SLOW_S = 2.0, 0.2
+SLOW, SLOW_S, GIVEN_S = 2.0, 0.2, 1.0
 FASTER, SLOWER = 0.3, 0.01
 STEP_S = 1.0
 FRESH_S = 6.0
@@ -53,6 +53,13 @@ class Replica:
         fresh = now - self.told_at <= FRESH_S
         told = self.others + QUEUED * self.waiting if fresh else 0.0
         return (self.in_flight + told) / self.limit
+
+    @property
+    def slow_s(self) -> float:
+        """A first token that comes later is slow."""
+        if self.unloaded_s is None:
+            return GIVEN_S
+        return max(SLOW * self.unloaded_s, self.unloaded_s + SLOW_S)
 
     def has_room(self, now: float) -> bool:
         """Whether it may get a request; one that was left out gets one to try."""
@@ -97,7 +104,7 @@ class Replicas:
         it.failures, it.out_s = 0, 0.0
         if it.unloaded_s is None:
             it.unloaded_s = first_s
-        if first_s > max(SLOW * it.unloaded_s, it.unloaded_s + SLOW_S):
+        if first_s > it.slow_s:
             self._lower(it, now)
         elif 2 * it.in_flight >= it.limit:
             it.limit = min(LIMIT_MAX, it.limit + 1)
@@ -112,6 +119,13 @@ class Replicas:
         if surely or it.failures >= FAILURES or it.out_s:
             it.out_s = min(EJECT_MAX_S, 2 * it.out_s or EJECT_S)
             it.out_until = now + it.out_s
+
+    def abandoned(self, at: int, waited_s: float, now: float) -> None:
+        """Nobody waits for its first token any more, after *waited_s*: as good as failed, if that
+        is slow for it. A server that is frozen fails nobody otherwise."""
+        it = self.known[at]
+        if waited_s > it.slow_s:
+            self.failed(at, now, surely=False)
 
     def pushed_back(self, at: int, now: float, pause_s: float | None) -> None:
         """It asks to be left alone for *pause_s* (None: it does not say)."""

@@ -11,7 +11,8 @@ from trunkline.config.endpoints import EndpointConfig, ExpectedConfig
 from trunkline.config.load import ConfigErrors
 from trunkline.config.models import Config, ZoneConfig
 from trunkline.errors import ConfigError, EndpointError, Fault, InputError
-from trunkline.providers.registry import AnyStage, Apis, Resources, build, installed, placed
+from trunkline.providers.reaching import AnyStage, Resources
+from trunkline.providers.registry import Apis, build, installed, placed
 from trunkline.types import StageName
 
 log = logging.getLogger(__name__)
