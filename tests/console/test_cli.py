@@ -2,10 +2,8 @@
 
 import json
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,8 @@ import typer.main
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tests.console.command import Run
 from tests.console.staged import OF_THE_OTHERS, Plot, staged, voice
-from trunkline.config.load import parse
 from trunkline.config.models import Config
 from trunkline.console import calling, cli, playing, serving, working
 from trunkline.console.calling import CallOrder
@@ -27,33 +25,6 @@ from trunkline.testing.virtual import run as in_virtual_time
 
 SHIPPED = Path(__file__).parents[2] / "trunkline.yaml"
 COMMANDS: Any = typer.main.get_command(cli.app)
-
-
-@dataclass
-class Ran:
-    """What a command left: exit status and both outputs."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `trunkline` with arguments, as the shell would."""
-
-    def main(*args: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["trunkline", *map(str, args)])
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        told = capsys.readouterr()
-        assert exit.value.code is None or isinstance(exit.value.code, int)
-        return Ran(exit.value.code or 0, told.out, told.err)
-
-    return main
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS.commands])
@@ -77,77 +48,6 @@ def test_the_options_below_are_all_options() -> None:
         "call": ["as_json", "auth_token_env", "out", "progress", "say", "script", "url", "wav"],
         **OF_THE_OTHERS,
     }
-
-
-# -- check ----------------------------------------------------------------------------------------
-
-
-def test_a_valid_configuration_is_explained(run: Run) -> None:
-    """Who serves what, from where, and that it is valid."""
-    told = run("check", "--no-dial", SHIPPED)
-    assert (told.status, told.err) == (0, "")
-    assert "agent receptionist" in told.out
-    assert "llm: primary" in told.out
-    assert "valid" in told.out
-
-
-def test_a_route_that_one_failure_takes_down_is_pointed_at(run: Run, tmp_path: Path) -> None:
-    """Two endpoints in one failure domain are one."""
-    path = tmp_path / "trunkline.yaml"
-    path.write_text(SHIPPED.read_text("utf-8").replace("rack-b", "rack-a"), "utf-8")
-    assert "llm does not survive the loss of rack-a" in run("check", "--no-dial", path).out
-    assert "llm does not survive" not in run("check", "--no-dial", SHIPPED).out
-
-
-def test_a_wrong_configuration_is_an_error_with_file_and_line(run: Run, tmp_path: Path) -> None:
-    """Status 2; the line is the one with the mistake, and nothing is said on stdout."""
-    lines = SHIPPED.read_text("utf-8").splitlines()
-    (number,) = [n for n, line in enumerate(lines, 1) if line.strip() == "port: 8100"]
-    lines[number - 1] = lines[number - 1].replace("port", "prot")
-    path = tmp_path / "trunkline.yaml"
-    path.write_text("\n".join(lines), "utf-8")
-    told = run("check", path)
-    assert told.status == 2
-    assert told.out == ""
-    assert f"{path}:{number}: " in told.err
-    assert "prot" in told.err
-    assert told.err.count("\n") == 1
-
-
-def test_a_check_as_json_is_one_object(run: Run) -> None:
-    """Nothing else is on stdout: other programs read it."""
-    told = json.loads(run("check", SHIPPED, "--no-dial", "--json").out)
-    assert (told["valid"], told["well"], told["dialed"]) == (True, True, False)
-    assert told["endpoints"]["primary"]["failure_domain"] == "rack-a"
-    losses = {it["failure_domain"]: it["survives"] for it in told["losses"]}
-    assert losses == {"worker": False, "rack-a": True, "rack-b": True}
-
-
-def test_the_schema_is_printed(run: Run) -> None:
-    """For editors."""
-    assert json.loads(run("config", "schema").out)["title"] == "Trunkline"
-
-
-def test_what_is_imported_is_printed_and_what_is_not_is_said(run: Run, tmp_path: Path) -> None:
-    """The file on stdout, the rest on stderr; the status tells whether it is good as it is."""
-    path = tmp_path / "config.yaml"
-    path.write_text("model_list: [{model_name: m, litellm_params: {model: openai/m, rpm: 1}}]")
-    told = run("config", "import", "litellm", path)
-    assert told.status == 0
-    assert parse(told.out, "ours.yaml").endpoints["m"].key_env == "OPENAI_API_KEY"
-    assert f"{path}:1: model_list[0].litellm_params.rpm: not carried over" in told.err
-    path.write_text(
-        "model_list: [{model_name: m, litellm_params: {model: openai/m, api_base: ftp}}]"
-    )
-    assert run("config", "import", "litellm", path).status == 1
-
-
-def test_a_missing_configuration_is_an_error(run: Run, tmp_path: Path) -> None:
-    """It is named, whatever its name: brackets are not markup."""
-    path = tmp_path / "[red]nope.yaml"
-    told = run("check", path)
-    assert told.status == 2
-    assert str(path) in told.err
 
 
 # -- serve ----------------------------------------------------------------------------------------
