@@ -85,11 +85,14 @@ async def test_who_is_used_need_not_be_kept_warm() -> None:
     "error",
     [EndpointError("away", Fault.UNREACHABLE, "refused"), EgressRefused("away", "z", "prompt")],
 )
-async def test_one_that_cannot_be_reached_disturbs_nobody(error: Exception) -> None:
-    """It is tried as seldom as can be; the others are kept."""
+async def test_one_that_cannot_be_reached_disturbs_nobody(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried as seldom as can be, and told once; the others are kept."""
     away, there = Networked("away", fails=error), Networked("there")
     await passes(Warming([away, there], DRAWS()), 200.0)
     assert 3 <= len(away.touches) <= 6
+    assert [str(error) in record.getMessage() for record in caplog.records] == [True]
     assert len(there.touches) >= 4
 
 

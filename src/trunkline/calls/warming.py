@@ -58,6 +58,7 @@ class Warming:
 
     def __init__(self, stages: Iterable[AnyStage], rng: random.Random) -> None:
         self._rng = rng
+        self._away = set[str]()
         self._known: list[tuple[Warmable, Warmth]] = []
         self.renew(stages)
 
@@ -87,6 +88,9 @@ class Warming:
         try:
             _, data_class = ASKED[stage.endpoint.stage]
             reused = await stage.touch(Context(WHERE, data_class))
+            self._away.discard(stage.endpoint.name)
         except (EndpointError, EgressRefused) as error:
-            log.debug("no connection is kept: %s", error)
+            if stage.endpoint.name not in self._away:  # said once: the first caller would pay
+                log.warning("no connection is kept, the first caller will wait: %s", error)
+            self._away.add(stage.endpoint.name)
         warmth.touched(asyncio.get_running_loop().time(), reused=reused)

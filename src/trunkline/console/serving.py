@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
-from urllib.parse import urlsplit
 
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.calls.worker import ClosableJournal, Worker
@@ -46,8 +45,6 @@ KNOWN_MAX = 256
 """Broken calls that are kept in memory until their streams come; more are read again."""
 RESUMES_MAX = 3
 """A call that broke off more often is not resumed: perhaps it is what kills workers."""
-REACH_S = 1.0
-"""For a connection at start; a worker does not wait longer to say that one endpoint is away."""
 HIDDEN = {"attempt.request"}
 """Events that a watcher does not get: large, and in the journal anyway."""
 
@@ -166,7 +163,6 @@ async def working(
                 server.admission.measured = door.has_room
                 beside.append(group.create_task(door.run()))
             await server.start(listen=listen)
-            await warn_of_the_unreachable(config)
             _collect()
             try:
                 yield Running(server, worker, reloading.nudge)
@@ -245,23 +241,6 @@ async def checked(config: Config, apis: Apis | None = None) -> None:
 
 def _nothing_leaves(decision: EgressDecision) -> None:
     raise AssertionError(f"a check sends nothing, but {decision}")
-
-
-async def warn_of_the_unreachable(config: Config) -> None:
-    """Log a warning for each endpoint at whose address nobody listens: the first caller pays."""
-    for name, endpoint in config.endpoints.items():
-        if endpoint.base_url is None:
-            continue
-        url = urlsplit(endpoint.base_url)
-        port = url.port or (443 if url.scheme == "https" else 80)
-        try:
-            async with asyncio.timeout(REACH_S):
-                _, writer = await asyncio.open_connection(url.hostname, port)
-        except (OSError, TimeoutError) as error:
-            why = "no connection in time" if isinstance(error, TimeoutError) else error
-            log.warning("endpoint %s: nobody answers at %s:%d: %s", name, url.hostname, port, why)
-        else:
-            writer.close()
 
 
 def _note_egress(parts: Assembly, decision: EgressDecision) -> None:
