@@ -10,6 +10,12 @@ from typing import Any, Protocol, cast
 import pytest
 import typer
 
+from trunkline.calls.capability import PROVE_S
+from trunkline.calls.examine import WITHIN_S
+from trunkline.config.load import parse as parse_config
+from trunkline.config.load import schema
+from trunkline.core.warmth import LEAST_S, MOST_S
+from trunkline.providers.reaching import HTTP_S
 from trunkline.testing.fault_plan import parse_plan
 from trunkline.testing.incidents.files import folder, load_all, parse
 from trunkline.testing.incidents.page import written
@@ -163,6 +169,26 @@ def test_the_files_that_the_page_on_simulation_shows_are_good() -> None:
     assert list(parse_world(world, "my-world.yaml").endpoints) == ["hosted", "ours"]
     plan = parse_plan(script, "my-faults.yaml")
     assert Campaign(load_world("healthy"), ("adaptive",), 10, 2, 1, 1.0, plan).workers == 1
+
+
+def test_the_configuration_that_its_page_shows_is_good() -> None:
+    """A reader may copy it; the page says how each part of an endpoint is written."""
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    (example,) = YAML.findall(text)
+    config = parse_config(example, ROOT / "phones.yaml")
+    llama, backup = config.endpoints["llama"], config.endpoints["backup"]
+    assert len(llama.replicas) == 2
+    assert llama.tls is not None
+    assert llama.tls.key_file == ROOT / "tls/worker.key"
+    assert backup.connect is not None
+    assert backup.connect.deadline_s == HTTP_S
+    for bound in (
+        f"{WITHIN_S:g} s",
+        f"{PROVE_S:g} s at most",
+        f"{LEAST_S:g} s and at least each {MOST_S:g} s",
+    ):
+        assert bound in text
+    assert {"replicas", "connect", "tls"} <= {*schema()["$defs"]["EndpointConfig"]["properties"]}
 
 
 def test_the_page_on_incidents_is_what_their_files_say() -> None:

@@ -160,12 +160,14 @@ async def listen(asked: subject.Asked, heard: subject.Heard) -> None:
             heard.spoken = time.monotonic()
             utterance.close()
 
-        listener = Listener(_desk(STT, stages), HearingPolicy())
+        listener, desk = Listener(), _desk(STT, stages)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(talk())
                 where = Where(CallId(f"trial-{asked.trial}"), 1, 1)
-                final = await listener.listen(utterance, where, lambda _: None)
+                final = await listener.listen(
+                    utterance, where, lambda _: None, desk, HearingPolicy()
+                )
             if final is None:
                 heard.errors.append("nobody heard the caller")
             else:

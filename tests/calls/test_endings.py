@@ -47,9 +47,8 @@ WINDOW = 256
 
 
 async def _listen(desk: Desk, utterance: Utterance) -> Transcript | None:
-    return await Ears(desk, HearingPolicy()).listen(
-        utterance, Where(CallId("c"), 1), lambda _: None
-    )
+    where = Where(CallId("c"), 1)
+    return await Ears().listen(utterance, where, lambda _: None, desk, HearingPolicy())
 
 
 def _no_filler(voice: Voice, endpoint: str, turn: int) -> str:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from trunkline.config.endpoints import STAGES
 from trunkline.config.load import ConfigErrors, endpoint, load, parse, schema, zone
 from trunkline.config.models import (
-    STAGES,
     Config,
     LastResortConfig,
     PolicyConfig,

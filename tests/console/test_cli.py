@@ -2,10 +2,8 @@
 
 import json
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import typer.main
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tests.console.command import Run
 from tests.console.staged import OF_THE_OTHERS, Plot, staged, voice
 from trunkline.config.models import Config
 from trunkline.console import calling, cli, playing, serving, working
@@ -26,33 +25,6 @@ from trunkline.testing.virtual import run as in_virtual_time
 
 SHIPPED = Path(__file__).parents[2] / "trunkline.yaml"
 COMMANDS: Any = typer.main.get_command(cli.app)
-
-
-@dataclass
-class Ran:
-    """What a command left: exit status and both outputs."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `trunkline` with arguments, as the shell would."""
-
-    def main(*args: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["trunkline", *map(str, args)])
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        told = capsys.readouterr()
-        assert exit.value.code is None or isinstance(exit.value.code, int)
-        return Ran(exit.value.code or 0, told.out, told.err)
-
-    return main
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS.commands])
@@ -71,54 +43,11 @@ def test_the_options_below_are_all_options() -> None:
     """An option that is added is missed here, and gets its test below."""
     assert {name: sorted(it.name for it in c.params) for name, c in COMMANDS.commands.items()} == {
         "demo": ["as_json", "fault", "keep_open", "out", "seed"],
-        "check": ["config"],
+        "check": ["as_json", "config", "dial"],
         "serve": ["agent", "config", "events", "workers"],
         "call": ["as_json", "auth_token_env", "out", "progress", "say", "script", "url", "wav"],
         **OF_THE_OTHERS,
     }
-
-
-# -- check ----------------------------------------------------------------------------------------
-
-
-def test_a_valid_configuration_is_explained(run: Run) -> None:
-    """Who serves what, from where, and that it is valid."""
-    told = run("check", SHIPPED)
-    assert (told.status, told.err) == (0, "")
-    assert "agent receptionist" in told.out
-    assert "llm: primary" in told.out
-    assert "valid" in told.out
-
-
-def test_a_route_that_one_failure_takes_down_is_pointed_at(run: Run, tmp_path: Path) -> None:
-    """Two endpoints in one failure domain are one."""
-    path = tmp_path / "trunkline.yaml"
-    path.write_text(SHIPPED.read_text("utf-8").replace("rack-b", "rack-a"), "utf-8")
-    assert "llm does not survive the loss of rack-a" in run("check", path).out
-    assert "llm does not survive" not in run("check", SHIPPED).out
-
-
-def test_a_wrong_configuration_is_an_error_with_file_and_line(run: Run, tmp_path: Path) -> None:
-    """Status 2; the line is the one with the mistake, and nothing is said on stdout."""
-    lines = SHIPPED.read_text("utf-8").splitlines()
-    (number,) = [n for n, line in enumerate(lines, 1) if line.strip() == "port: 8100"]
-    lines[number - 1] = lines[number - 1].replace("port", "prot")
-    path = tmp_path / "trunkline.yaml"
-    path.write_text("\n".join(lines), "utf-8")
-    told = run("check", path)
-    assert told.status == 2
-    assert told.out == ""
-    assert f"{path}:{number}: " in told.err
-    assert "prot" in told.err
-    assert told.err.count("\n") == 1
-
-
-def test_a_missing_configuration_is_an_error(run: Run, tmp_path: Path) -> None:
-    """It is named, whatever its name: brackets are not markup."""
-    path = tmp_path / "[red]nope.yaml"
-    told = run("check", path)
-    assert told.status == 2
-    assert str(path) in told.err
 
 
 # -- serve ----------------------------------------------------------------------------------------
@@ -132,6 +61,9 @@ class Served:
     def __init__(self) -> None:
         self.agents: list[str] = []
         self.stopped = 0
+
+    def reload(self) -> None:
+        """Nothing has changed."""
 
     @asynccontextmanager
     async def serving(

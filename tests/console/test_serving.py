@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from trunkline.config.load import load
 from trunkline.config.models import Config
-from trunkline.console.serving import Watched, check_language, telephony
+from trunkline.console.assembly import check_language
+from trunkline.console.serving import Watched, telephony
 from trunkline.contracts import Journal
 from trunkline.errors import ConfigError, InputError
 from trunkline.types import CallId, DataClass, Sample, Where

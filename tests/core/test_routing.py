@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.budget import BudgetPolicy
 from trunkline.core.health import Breaker, Expected, Measure
-from trunkline.core.routing import LATE_S, CallState, Known, Router, RoutingPolicy
+from trunkline.core.routing import (
+    CO_SLOW_OTHER,
+    LATE_S,
+    CallState,
+    Known,
+    Router,
+    RoutingPolicy,
+)
 from trunkline.errors import Fault
 from trunkline.types import Mono
 
@@ -290,3 +297,25 @@ def test_whatever_happened_there_is_a_plan(
         assert 0.5 < plan.escalate_after_s <= LATE_S
         assert 0.25 <= plan.gap_floor_s <= plan.gap_floor_empty_s <= 1.0
         assert 0 < plan.recovery_q95_s < 60
+
+
+def test_a_new_configuration_keeps_what_was_learnt_of_endpoints_that_stay() -> None:
+    """One that is another under the same name begins anew, and one that is gone is forgotten."""
+    known = {name: Known("d") for name in ("stays", "other", "gone")}
+    router = Router(RoutingPolicy(), known)
+    now = Mono(100.0)
+    for name in known:
+        for _ in range(3):
+            router.failed(name, Fault.CUT, now)
+    state = router.call(0.5)
+    router.plan(list(known), None, state, now)
+    router.paired("stays", "other", slow=True)
+    router.paired("stays", "stays too", slow=True)
+    router.health("stays too")
+    learnt = router.co_slow("stays", "stays too")
+    router.renew({"stays": Known("e"), "other": Known("d"), "stays too": Known("e")}, {"other"})
+    assert router.health("stays").breaker(now) is Breaker.OPEN
+    assert router.health("other").breaker(now) is Breaker.CLOSED
+    assert router.co_slow("stays", "stays too") == learnt
+    assert router.co_slow("stays", "other") == CO_SLOW_OTHER
+    assert router.plan(["stays", "other"], "gone", state, now).candidates[0] == "other"

@@ -9,24 +9,16 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
+from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.load import ConfigErrors, parse
-from trunkline.config.models import Config, EndpointConfig
+from trunkline.config.models import Config
 from trunkline.contracts import Context
 from trunkline.errors import ConfigError, EgressRefused, EndpointError, Fault, InputError
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import SseStage, client_session
-from trunkline.providers.registry import (
-    CLOSE_S,
-    GROUP,
-    START_S,
-    AnyStage,
-    Apis,
-    Resources,
-    build,
-    open_route_stages,
-    route,
-    with_plugins,
-)
+from trunkline.providers.opening import CLOSE_S, START_S, open_route_stages, route
+from trunkline.providers.reaching import AnyStage, Resources
+from trunkline.providers.registry import GROUP, Apis, build, with_plugins
 from trunkline.testing.virtual import run
 from trunkline.types import (
     LLM,
@@ -195,7 +187,10 @@ def test_a_vendor_is_reached_by_its_name_alone(
     ("name", "stage", "api", "says"),
     [
         ("ears", "stt", "deepgram, options: {encoding: opus}", "encoding is 'opus'"),
-        ("ears", "stt", "deepgram, options: {connect_s: 0}", "connect_s is not a number"),
+        ("ears", "stt", "deepgram, options: {connect_s: 1}", "unknown options connect_s"),
+        ("ears", "stt", 'deepgram, replicas: ["https://a", "https://b"]', "deepgram has none"),
+        ("ears", "stt", "deepgram, connect: {proxy_env: PROXY}", "PROXY (proxy_env) is no address"),
+        ("ears", "stt", "deepgram, tls: {ca_file: no.pem}", "there is no file"),
         ("ears", "stt", "deepgram, key_env: EARS_KEY", "EARS_KEY (key_env) is not set"),
         ("voice", "tts", "elevenlabs", "option voice is ''"),
         ("voice", "tts", "elevenlabs, options: {voice: a, sped: 1}", "unknown options sped"),
@@ -225,12 +220,11 @@ def test_an_unknown_api_is_told_the_known_ones_of_its_stage() -> None:
     [
         (', base_url: "http://127.0.0.1:1/v1"', "", "base_url is missing"),
         ("failure_domain: a", "failure_domain: a, key_env: MIND_KEY", "MIND_KEY (key_env) is not"),
-        ("failure_domain: a", "failure_domain: a, options: {conect_s: 1}", "mean 'connect_s'?"),
-        ("failure_domain: a", "failure_domain: a, options: {connect_s: 0}", "number of seconds"),
+        ("failure_domain: a", "failure_domain: a, options: {extr: {}}", "mean 'extra'?"),
+        ("failure_domain: a", "failure_domain: a, options: {connect_s: 1}", "unknown options"),
         ("failure_domain: a", "failure_domain: a, options: {key_header: key}", "api-key"),
         ("failure_domain: a", "failure_domain: a, options: {limit_field: max}", "max_tokens"),
         ("failure_domain: a", "failure_domain: a, options: {api_version: 1}", "Use a text"),
-        ("failure_domain: a", "failure_domain: a, options: {connect_s: soon}", "number of seconds"),
     ],
 )
 def test_what_an_openai_endpoint_cannot_work_with_is_refused(old: str, new: str, says: str) -> None:
@@ -261,7 +255,16 @@ def test_a_key_comes_from_the_named_variable_alone() -> None:
 
 
 @pytest.mark.parametrize(("stage", "api"), [("stt", "pocketsphinx"), ("tts", "espeak")])
-@pytest.mark.parametrize("extra", ["base_url: http://127.0.0.1:1", "key_env: SOME_KEY"])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "base_url: http://127.0.0.1:1",
+        "key_env: SOME_KEY",
+        'replicas: ["http://127.0.0.1:1", "http://127.0.0.1:2"]',
+        "connect: {deadline_s: 1}",
+        "tls: {ca_file: ca.pem}",
+    ],
+)
 def test_an_embedded_engine_takes_no_address_and_no_key(stage: str, api: str, extra: str) -> None:
     """What would be ignored is refused."""
     text = FILE.replace(f"stage: {stage}, api: fake", f"stage: {stage}, api: {api}, {extra}")

@@ -7,7 +7,8 @@ from trunkline.config.load import parse
 from trunkline.contracts import Context
 from trunkline.errors import EgressRefused
 from trunkline.net.gate import EgressDecision, Gate
-from trunkline.providers.registry import Resources, build
+from trunkline.providers.reaching import Resources
+from trunkline.providers.registry import build
 from trunkline.types import CallId, DataClass, Message, Prompt, Where
 
 
@@ -25,7 +26,7 @@ def test_a_language_model_of_a_vendor_is_reached_by_its_name_alone(api: str, add
     text = FILE.replace(
         "stage: llm, api: openai, model: m, zone: here, failure_domain: c",
         f"stage: llm, api: {api}, model: m, zone: here, failure_domain: c, "
-        "options: {connect_s: 1, extra: {top_p: 0.9}}",
+        "options: {extra: {top_p: 0.9}}",
     )
 
     async def test(resources: Resources) -> None:

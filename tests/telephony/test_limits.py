@@ -32,6 +32,12 @@ MODULES = {
     "wire": "trunkline.telephony.wire",
     "twilio": "trunkline.telephony.twilio",
     "sse": "trunkline.net.sse",
+    "replicas": "trunkline.net.replicas",
+    "balance": "trunkline.core.replicas",
+    "capability": "trunkline.calls.capability",
+    "examine": "trunkline.calls.examine",
+    "resolver": "trunkline.net.resolver",
+    "assembly": "trunkline.console.assembly",
     "framing": "trunkline.providers.embedded.framing",
 }
 TABLE = Path(__file__).parents[2] / "docs" / "limits.md"

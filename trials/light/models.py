@@ -14,10 +14,11 @@ from typing import Final
 import numpy as np
 
 from trials.light import coded
-from trunkline.config.models import EndpointConfig
+from trunkline.config.endpoints import EndpointConfig
 from trunkline.contracts import Context
+from trunkline.core.going_on import QUESTION
 from trunkline.media.g711 import mulaw_decode
-from trunkline.providers.registry import Resources
+from trunkline.providers.reaching import Resources
 from trunkline.types import (
     AudioFrame,
     Delta,
@@ -33,6 +34,7 @@ from trunkline.types import (
 )
 
 YES, AND_NOW = "yes please", "and was that all of it"
+_WEEK: Final = "They are Monday, Tuesday, Wednesday, Thursday, Friday, Saturday and Sunday."
 _SHORT_S: Final = 2.6  # a yes with all that surrounds it is shorter, the other clip longer
 _WORD_S: Final = 0.15
 _PIECE_BYTES: Final = 3_200  # 200 ms
@@ -75,7 +77,10 @@ class Brain:
         asked = [it for it in messages if it.role == "user"]
         done = [it for it in messages if it.role == "tool"]
         await asyncio.sleep(0.05)
-        if asked[-1].content.endswith(AND_NOW):
+        if asked[-1].content == QUESTION:  # a worker's probe: is a prefix gone on with?
+            for delta in _words(_WEEK.removeprefix(begun)):
+                yield delta
+        elif asked[-1].content.endswith(AND_NOW):
             for delta in _words("" if begun else _verdict(messages)):
                 yield delta
         elif not done:

@@ -37,18 +37,23 @@ class _Lane:
 class Listener:
     """One call's: it remembers which recogniser heard nothing where somebody spoke."""
 
-    def __init__(self, desk: Desk, policy: words.HearingPolicy) -> None:
-        self._desk, self._policy = desk, policy
+    def __init__(self) -> None:
         self._doubtful: set[str] = set()
 
     async def listen(
-        self, utterance: Utterance, where: Where, interim: Callable[[str], None]
+        self,
+        utterance: Utterance,
+        where: Where,
+        interim: Callable[[str], None],
+        desk: Desk,
+        policy: words.HearingPolicy,
     ) -> Transcript | None:
         """The words of *utterance*, none if it held none; None if no recogniser could tell.
 
-        *interim* gets the text so far, as often as a recogniser says one.
+        *interim* gets the text so far, as often as a recogniser says one; *desk* and *policy* are
+        the utterance's own.
         """
-        listening = _Listening(self._desk, self._policy, self._doubtful, utterance, where)
+        listening = _Listening(desk, policy, self._doubtful, utterance, where)
         return await listening.run(interim)
 
 

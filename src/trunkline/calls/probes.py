@@ -86,9 +86,13 @@ class Probes:
         self, router: Router, stages: Sequence[AnyStage], clock: Callable[[], float]
     ) -> None:
         self._router, self._clock = router, clock
+        self.renew(stages)
+        self.meter = Meter()
+
+    def renew(self, stages: Sequence[AnyStage]) -> None:
+        """Probe those of *stages* from now on."""
         probed = [stage for stage in stages if stage.endpoint.stage in ASKED]
         self._stages = {stage.endpoint.name: stage for stage in probed}
-        self.meter = Meter()
 
     async def run(self) -> None:
         """Probe until cancelled, one endpoint after the other."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from trunkline.calls.ear import Ear, Utterance
 from trunkline.calls.listen import Listener
 from trunkline.calls.pacer import Pacer
-from trunkline.calls.policies import Policies
 from trunkline.calls.scribe import Scribe
+from trunkline.calls.settings import Settings, TurnSettings
 from trunkline.calls.speak import Speaker
 from trunkline.calls.steps import Desk
 from trunkline.calls.think import Thinker
@@ -24,7 +24,7 @@ from trunkline.core.attempt_words import Settle
 from trunkline.core.backchannels import agreed
 from trunkline.core.call import Call
 from trunkline.core.endpointing import ending
-from trunkline.core.last_resort import Conversation
+from trunkline.core.last_resort import Conversation, LastResortPolicy
 from trunkline.core.playout import Playout
 from trunkline.core.resumption import with_greeting
 from trunkline.core.turns import (
@@ -66,35 +66,32 @@ class CallSession:
         desk: Desk,
         persona: Persona,
         toolbox: Toolbox,
-        policies: Policies,
+        settings: Settings,
         pacer: Pacer,
+        last_resort: LastResortPolicy,
         broken: BrokenCall | None = None,
     ) -> None:
         self._id, self._carrier, self._desk = call, carrier, desk
-        self._persona, self._toolbox, self._policies = persona, toolbox, policies
-        self._pacer = pacer
-        self._broken = broken
-        whole = None
+        self._persona, self._toolbox, self._pacer = persona, toolbox, pacer
+        self._settings = TurnSettings(settings, desk)
+        policies, self._broken, whole = settings.newest.policies, broken, None
         if broken is not None:
             whole = with_greeting(broken.resumption, persona.greeting)
             self._broken = replace(broken, resumption=whole)
         machine = Call(call, persona, policies.call, whole)
-        self._machine = Conversation(machine, persona, policies.last_resort, call)
-        self._turns = Turns(policies.turns)
+        self._machine = Conversation(machine, persona, last_resort, call)
+        self._turns, self._turn_policy = Turns(policies.turns), policies.turns
         self._playout = Playout(policies.playout)
-        self._voice = Voice(carrier, self._playout, self._agent_heard)
-        self._vad = pacer.join(self)
+        self._voice, self._vad = Voice(carrier, self._playout, self._agent_heard), pacer.join(self)
         self._ear = Ear(self._caller_heard, self._vad.feed)
         self._scribe = Scribe(call, desk, self._ear, persona)
         self._note = self._scribe.note
-        self._listener = Listener(desk, policies.hearing)
+        self._listener = Listener()
         self._facts: asyncio.Queue[_Fact] = asyncio.Queue(FACTS_MAX)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._reply: set[asyncio.Task[None]] = set()
+        self._tasks, self._reply = set[asyncio.Task[None]](), set[asyncio.Task[None]]()
         self._speaker: Speaker | None = None
-        self._thinkers: list[Thinker] = []
-        self._spoken_by = Where(call)
-        self._drain_told = False
+        self._thinkers = list[Thinker]()
+        self._spoken_by, self._drain_told = Where(call), False
         self._so_far = ""  # the words of the open utterance
         self._left: _HungUp | None = None
         self._bug: Exception | None = None
@@ -111,6 +108,7 @@ class CallSession:
                 return end.reason
             finally:
                 self._pacer.leave(self._vad)  # first: `hear` begins tasks that nobody would cancel
+                self._settings.reply_over()
                 for task in self._tasks | self._reply:
                     task.cancel()
 
@@ -121,7 +119,7 @@ class CallSession:
         if self._turns.would_begin(window):
             window, echoes = self._ear.without_echo(window, self._turns.run)
             self._turns.forget(echoes)
-        if window.probability >= self._policies.turns.stay_probability:
+        if window.probability >= self._turn_policy.stay_probability:
             self._ear.voiced(window)
         for fact in self._turns.feed(window, now):
             match fact:
@@ -281,13 +279,14 @@ class CallSession:
             self._spoken_by, self._drain_told = where, False
             begins = {"turn": turn} | ({"line": line} if line else {})
             self._note("reply.started", begins, where=where)
+            desk, policies = self._settings.reply()
             self._speaker = Speaker(
-                self._desk,
+                desk,
                 self._voice,
                 where,
-                self._policies.synthesis,
+                policies.synthesis,
                 last_words=self._persona.apology,
-                lost=lambda said: self._put(words.VoiceLost(turn, said, self._desk.hopeless(TTS))),
+                lost=lambda said: self._put(words.VoiceLost(turn, said, desk.hopeless(TTS))),
             )
             self._in_reply(self._speaker.run())
         return self._speaker
@@ -303,15 +302,14 @@ class CallSession:
         if act.guess:
             self._voice.hold(now)
             self._note("speculation.started", {}, where=self._spoken_by)
-        policy = self._policies.attempts
-        thinker = Thinker(self._desk, policy, self._voice, speaker, self._playout.drain_at)
+        desk, policies = self._settings.reply()
+        thinker = Thinker(desk, policies.attempts, self._voice, speaker, self._playout.drain_at)
         self._thinkers.append(thinker)
 
         def settled(text: str, end: Settle) -> None:
             self._note("step.settled", {"reason": end.reason}, where=where)
-            hopeless = self._desk.hopeless(LLM)
-            fact = words.StepSettled(act.turn, text, end.reason, end.tool_calls, hopeless)
-            self._put(fact)
+            hopeless, calls = desk.hopeless(LLM), end.tool_calls
+            self._put(words.StepSettled(act.turn, text, end.reason, calls, hopeless))
 
         prompt = Prompt(act.messages, tuple(self._toolbox.specs))
         where = Where(self._id, act.turn, act.step)
@@ -342,6 +340,7 @@ class CallSession:
             "lost": speaker is not None and speaker.broke,
         }
         self._speaker, self._thinkers = None, []
+        self._settings.reply_over()
         self._note("reply.ended", data, where=self._spoken_by, data_class=DataClass.SPEECH_TEXT)
 
     async def _run_tool(self, act: words.RunTool) -> None:
@@ -365,9 +364,12 @@ class CallSession:
                 hint = Hint(ending(text, self._persona.language, asked))
                 self._turns.feed(hint, self._desk.now())
 
-        final = await self._listener.listen(utterance, self._scribe.said_in(utterance), interim)
+        with self._settings.utterance() as (desk, policies):
+            where, policy = self._scribe.said_in(utterance), policies.hearing
+            final = await self._listener.listen(utterance, where, interim, desk, policy)
+            hopeless = desk.hopeless(STT)
         if final is None:
-            self._put(words.CallerUnheard(self._desk.hopeless(STT)))
+            self._put(words.CallerUnheard(hopeless))
         else:
             self._put(words.CallerSaid(final.text, answer_of(final.text), final.doubtful))
 

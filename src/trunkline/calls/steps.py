@@ -133,7 +133,7 @@ class Desk:
         if state is None:
             return
         page = state is Breaker.MISCONFIGURED
-        mend = " Mend its configuration and restart the worker" if page else ""
+        mend = " Mend its configuration: it is read again" if page else ""
         level = logging.CRITICAL if page else logging.ERROR
         log.log(level, "endpoint %s is %s: %s.%s", endpoint.name, state.value, why, mend)
         data = {"endpoint": endpoint.name, "state": state.value, "why": why, "page": page}

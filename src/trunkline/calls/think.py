@@ -249,7 +249,10 @@ class Thinker:
 
     async def _attempt(self, number: int, lane: _Lane, prompt: Prompt) -> None:
         endpoint = lane.stage.endpoint
-        context = self._desk.started(lane.where, endpoint, lane.kind.value, DataClass.PROMPT)
+        goes_on = {"continuation": endpoint.continuation}
+        context = self._desk.started(
+            lane.where, endpoint, lane.kind.value, DataClass.PROMPT, **goes_on
+        )
         self._desk.journal.note(
             "attempt.request",
             {"stage": LLM, "request": asdict(prompt)},

@@ -58,6 +58,13 @@ class Voices:
         found = (self.lines.get((name, text)) for name in names)
         return next((line for line in found if line is not None), None)
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Endpoints of these *names* are others now, or gone."""
+        gone = set(names)
+        self.tempos = {name: it for name, it in self.tempos.items() if name not in gone}
+        self.levels = {name: it for name, it in self.levels.items() if name not in gone}
+        self.lines = {key: line for key, line in self.lines.items() if key[0] not in gone}
+
     async def prepare(
         self, stages: Sequence[Stage[AsyncIterator[Phrase], Speech]], *texts: str
     ) -> None:

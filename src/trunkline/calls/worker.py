@@ -13,6 +13,7 @@ from trunkline.calls.filler import Filler, Fillers
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.policies import Policies
 from trunkline.calls.session import CallSession
+from trunkline.calls.settings import Setting, Settings
 from trunkline.calls.steps import Desk, Routes
 from trunkline.calls.voices import Voices
 from trunkline.contracts import Carrier, Journal, Toolbox
@@ -46,7 +47,7 @@ class Agent:
     """What is said while an answer is long in coming, if it was rendered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Worker:
     """Answers calls for one agent: `answer` is what a telephony server calls for each leg."""
 
@@ -58,6 +59,16 @@ class Worker:
     """The journals of the calls that are up, for what is decided outside of them (egress)."""
     voices: Voices = field(default_factory=Voices)
     give_interims: set[str] = field(default_factory=set)
+    settings: Settings = field(init=False)
+    """What turns go by; older ones as long as some turn has them."""
+
+    def __post_init__(self) -> None:
+        self.settings = Settings(Setting(self.agent.routes, self.agent.policies))
+
+    def renew(self, agent: Agent) -> None:
+        """New calls get *agent*, new turns of those that are up its routes and policies."""
+        self.agent = agent
+        self.settings.newest = Setting(agent.routes, agent.policies)
 
     async def prepare(self) -> None:
         """Render what must be there when no synthesiser is; before the first call."""
@@ -103,15 +114,14 @@ class Worker:
         state = self.router.call(zlib.crc32(call.encode()) / 2**32)
         filler = Filler(self.agent.fillers)
         known = self.voices, self.give_interims
-        routes = self.agent.routes
+        routes = self.agent.routes  # a turn has its own
         desk = Desk(journal, self.router, routes, served, clock, state, filler, *known)
         reason = "the call broke"
         try:
+            persona, toolbox = self.agent.persona(), self.agent.toolbox
             policy = self._last_resort(redirected=redirected)
-            persona = self.agent.persona()
-            policies = replace(self.agent.policies, last_resort=policy)
             session = CallSession(
-                call, carrier, desk, persona, self.agent.toolbox, policies, self.pacer, broken
+                call, carrier, desk, persona, toolbox, self.settings, self.pacer, policy, broken
             )
             reason = await session.run()
         except Exception:  # the one place where a call ends: its bug must not end the others

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
-from trunkline.config.models import STAGES
+from trunkline.config.endpoints import STAGES
 from trunkline.config.tree import Loc, Source, Tree, dotted
 from trunkline.core.health import Expected
 from trunkline.core.speech_plan import PRIORS
@@ -59,7 +59,7 @@ def _endpoints(tree: Tree, source: Source) -> Iterator[ConfigError]:
     zones = _mapping(_mapping(tree).get("zones"))
     for name, raw in _mapping(_mapping(tree).get("endpoints")).items():
         endpoint, loc = _mapping(raw), ("endpoints", name)
-        zone, stage, url = (endpoint.get(key) for key in ("zone", "stage", "base_url"))
+        zone, stage = (endpoint.get(key) for key in ("zone", "stage"))
         if isinstance(zone, str) and zone not in zones:
             what = f"{dotted(loc)}.zone: there is no zone {zone!r}"
             yield source.error((*loc, "zone"), what, did_you_mean(zone, zones))
@@ -73,9 +73,33 @@ def _endpoints(tree: Tree, source: Source) -> Iterator[ConfigError]:
         if isinstance(p50, int | float) and isinstance(p95, int | float) and p50 >= p95:
             what = f"{dotted(loc)}.expected: ttft_p50_s {p50} is not below ttft_p95_s {p95}"
             yield source.error((*loc, "expected"), what, "Write both, as they were measured")
-        if endpoint.get("key_env") is not None and isinstance(url, str) and _in_clear(url):
-            what = f"{dotted(loc)}.base_url: the key would travel unencrypted"
-            yield source.error((*loc, "base_url"), what, "Use https, or key_env: null")
+        yield from _addresses(endpoint, loc, source)
+
+
+def _addresses(endpoint: Mapping[str, Tree], loc: Loc, source: Source) -> Iterator[ConfigError]:
+    """What is wrong with where an endpoint is, and with how it is reached."""
+    url, replicas = endpoint.get("base_url"), endpoint.get("replicas") or []
+    urls: list[tuple[Loc, Tree]] = [] if url is None else [((*loc, "base_url"), url)]
+    if isinstance(replicas, list) and replicas:
+        if urls or len(replicas) == 1:
+            what = f"{dotted(loc)}.replicas: they stand instead of base_url, two or more"
+            yield source.error((*loc, "replicas"), what, "Write either, for one server base_url")
+        urls += [((*loc, "replicas", at), it) for at, it in enumerate(replicas)]
+    addresses = [(place, it) for place, it in urls if isinstance(it, str)]
+    for place, it in addresses:
+        if endpoint.get("key_env") is not None and _in_clear(it):
+            what = f"{dotted(place)}: the key would travel unencrypted"
+            yield source.error(place, what, "Use https, or key_env: null")
+        if endpoint.get("tls") is not None and it.startswith("http:"):
+            what = f"{dotted(place)}: tls says how, but this address has none"
+            yield source.error(place, what, "Use https, or delete tls")
+    tls, connect = (_mapping(endpoint.get(part)) for part in ("tls", "connect"))
+    if tls.get("key_file") is not None and tls.get("cert_file") is None:
+        what = f"{dotted(loc)}.tls.key_file: a key without its certificate"
+        yield source.error((*loc, "tls", "key_file"), what, "Add cert_file: the PEM file")
+    if connect.get("proxy") is not None and connect.get("proxy_env") is not None:
+        what = f"{dotted(loc)}.connect: proxy and proxy_env, and only one can be used"
+        yield source.error((*loc, "connect", "proxy_env"), what, "Delete one of them")
 
 
 def _voices(tree: Tree, source: Source) -> Iterator[ConfigError]:

@@ -31,15 +31,19 @@ class ConfigErrors(ConfigError):
 
 def load(path: Path | str) -> Config:
     """Read the configuration at *path*; `ConfigError` says what is wrong, at which line."""
+    return parse(read_text(path), path)
+
+
+def read_text(path: Path | str) -> str:
+    """The text of the file at *path*, which `ConfigError` says if there is none."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         what = f"the file cannot be read: {error.strerror or error}"
         raise ConfigError(path, None, what, "Check the path and its permissions") from error
     except UnicodeDecodeError as error:
         what = f"byte {error.start} is not UTF-8"
         raise ConfigError(path, None, what, "Save the file as UTF-8 text") from error
-    return parse(text, path)
 
 
 def parse(text: str, path: Path | str) -> Config:

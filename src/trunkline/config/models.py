@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, PrivateAttr
+from pydantic import Field, PrivateAttr
 
+from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.records import RecordsConfig
 from trunkline.config.shapes import (
     EnvName,
@@ -24,14 +25,7 @@ from trunkline.config.shapes import (
 )
 from trunkline.config.tree import Loc, Source, dotted
 from trunkline.errors import ConfigError
-from trunkline.types import LLM, STT, TTS, DataClass, StageName
-
-STAGES: Mapping[StageName, DataClass] = {
-    STT: DataClass.AUDIO,
-    LLM: DataClass.PROMPT,
-    TTS: DataClass.SPEECH_TEXT,
-}
-"""The stages that a route can be of, and what each sends to its endpoint. The only such list."""
+from trunkline.types import DataClass, StageName
 
 
 class ZoneConfig(Model):
@@ -48,74 +42,6 @@ class ZoneConfig(Model):
     dpa: bool = Field(description="true if a GDPR data processing agreement is signed")
     accepts: tuple[DataClass, ...] = Field(
         description="a list of the data classes that may go there: " + ", ".join(DataClass)
-    )
-
-
-Share = Annotated[float, Field(ge=0, le=0.5)]
-
-
-class ExpectedConfig(Model):
-    """What a worker expects of an endpoint until it has measured it (`core.health.Expected`).
-
-    The first output is a model's first token, a synthesiser's first audio, and a recogniser's final
-    transcript after the end of speech.
-    """
-
-    ttft_p50_s: Seconds | None = Field(
-        default=None, description="seconds to the first useful output, median"
-    )
-    ttft_p95_s: Seconds | None = Field(
-        default=None, description="seconds to the first useful output, p95, above ttft_p50_s"
-    )
-    slow_share: Share | None = Field(
-        default=None, description="a number from 0 to 0.5: share of requests slower than 1.2 s"
-    )
-    sentence_s: Seconds | None = Field(
-        default=None, description="seconds from the first token to a complete sentence"
-    )
-    gap_p999_s: Seconds | None = Field(
-        default=None, description="seconds between two tokens, p99.9"
-    )
-    fault_share: Share | None = Field(
-        default=None, description="a number from 0 to 0.5: share of requests that fail"
-    )
-
-
-class EndpointConfig(Model):
-    """One provider + model + zone that runs one stage."""
-
-    stage: StageName = Field(description=" or ".join(STAGES))
-    api: Name = Field(description="the protocol it speaks, such as openai, pocketsphinx, espeak")
-    model: Text = Field(description="the model's name as the provider writes it")
-    zone: Name = Field(description="the name of one of the zones in this file")
-    failure_domain: Text = Field(
-        description="what fails together with it: a cloud region, a rack; a backup needs another"
-    )
-    base_url: Url | None = Field(
-        default=None,
-        description="an http(s) URL without user, query or fragment; null if it needs none",
-    )
-    continuation: Literal["token_exact", "prefix", "turn"] = Field(
-        default="turn",
-        description="token_exact, prefix or turn: how it goes on with a half-spoken answer",
-    )
-    voice: Name | None = Field(
-        default=None,
-        description="tts: a name for its voice, the same on all endpoints that have this voice",
-    )
-    twin_of: Name | None = Field(
-        default=None, description="tts: the endpoint that its voice was chosen to resemble"
-    )
-    key_env: EnvName | None = Field(
-        default=None,
-        description="the NAME of the environment variable that holds the key; null: no key",
-    )
-    expected: ExpectedConfig = Field(
-        default_factory=ExpectedConfig,
-        description="a mapping: its latency as measured before; left out: a slow one's",
-    )
-    options: Mapping[str, JsonValue] = Field(
-        default_factory=dict, description="a mapping of options that this api knows"
     )
 
 
@@ -341,6 +267,11 @@ class Config(Model):
     server: ServerConfig = Field(default_factory=ServerConfig, description="a mapping")
     records: RecordsConfig = Field(default_factory=RecordsConfig, description="a mapping")
     _source: Source = PrivateAttr(default_factory=lambda: Source("configuration", {}))
+
+    @property
+    def path(self) -> str:
+        """The file that this configuration was read from."""
+        return self._source.path
 
     def error(self, loc: Loc, what: str, mend: str) -> ConfigError:
         """A `ConfigError` that points at *loc* in the file this configuration was read from."""

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from trunkline.config.endpoints import ExpectedConfig
 from trunkline.config.models import (
     Config,
-    ExpectedConfig,
     HearingConfig,
     LastResortConfig,
     PolicyConfig,

@@ -1,4 +1,4 @@
-"""The command line: `trunkline demo | serve | call | check | simulate | incidents`."""
+"""The command line: `trunkline demo | serve | call | check | config | simulate | incidents`."""
 
 import asyncio
 import json
@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
-from trunkline.config.load import load
+from trunkline.config.load import load, read_text, schema
 from trunkline.console import calling
 from trunkline.errors import InputError, TrunklineError
 from trunkline.telephony.line import CallEvent
@@ -63,6 +64,18 @@ def _line_teller() -> Callable[[Mapping[str, object]], None]:
     return tell
 
 
+@contextmanager
+def _quiet(part: str = "trunkline") -> Iterator[None]:
+    """Log nothing of *part* but what is critical."""
+    logger = logging.getLogger(part)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def _fail(error: BaseException) -> None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -91,26 +104,54 @@ def demo(
 
 
 @app.command()
-def check(config: ConfigPath = Path("trunkline.yaml")) -> None:
-    """Validate a configuration as `serve` would, without starting, and show who serves what."""
-    from trunkline.console.serving import checked  # noqa: PLC0415  # loads the engines
+def check(
+    config: ConfigPath = Path("trunkline.yaml"),
+    dial: Annotated[
+        bool, typer.Option("--dial/--no-dial", help="Ask every endpoint, three times.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Validate a configuration, dial its endpoints, and show what it survives.
 
-    loaded = load(config)
-    asyncio.run(checked(loaded))
-    out = Console(highlight=False)
-    for name, agent in loaded.agents.items():
-        out.print(Text("agent ").append(name, "bold"))
-        for stage, route in agent.routes.items():
-            parts = []
-            for endpoint in route:
-                e = loaded.endpoints[endpoint]
-                parts.append(f"{endpoint} ({e.api} {e.model}, {e.zone}, {e.failure_domain})")
-            out.print(Text(f"  {stage}: " + ", then ".join(parts)), soft_wrap=True)
-            domains = {loaded.endpoints[endpoint].failure_domain for endpoint in route}
-            if len(domains) == 1:
-                lost = f"  {stage} does not survive the loss of {domains.pop()}"
-                out.print(Text(lost, "yellow"), soft_wrap=True)
-    out.print(Text(f"{config}: valid"), soft_wrap=True)
+    The exit status is 1 if an endpoint does not do what it should, 2 if the file is wrong.
+    """
+    from trunkline.console import checking  # noqa: PLC0415  # loads the engines
+
+    with _quiet():  # what goes wrong is the result here, and told there
+        result = asyncio.run(checking.check(load(config), dial=dial))
+    if as_json:
+        sys.stdout.write(json.dumps(result.as_json()) + "\n")
+    else:
+        checking.show(result, config, Console(highlight=False))
+    if not result.well:
+        raise typer.Exit(1)
+
+
+config_app = typer.Typer(no_args_is_help=True, help="What a configuration may say; bring others'.")
+app.add_typer(config_app, name="config")
+import_app = typer.Typer(no_args_is_help=True, help="Make a configuration of another's.")
+config_app.add_typer(import_app, name="import")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of a configuration, for editors."""
+    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
+
+
+@import_app.command("litellm")
+def import_litellm(
+    file: Annotated[Path, typer.Argument(help="LiteLLM's config.yaml.")],
+) -> None:
+    """Print a configuration made of LiteLLM's, and on stderr, by line, what is not carried over."""
+    from trunkline.config import litellm  # noqa: PLC0415  # only here
+
+    made = litellm.converted(read_text(file), file)
+    for note in made.notes:
+        _errors.print(Text(note), soft_wrap=True)
+    sys.stdout.write(made.text)
+    if made.wrong:
+        raise typer.Exit(1)
 
 
 records_app = typer.Typer(no_args_is_help=True, help="Read the sealed records of calls.")
@@ -230,10 +271,11 @@ def serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with serving(loaded, name, tell if events else None) as server:
-            url = f"http://{loaded.server.host}:{server.port}/twilio/voice"
+        async with serving(loaded, name, tell if events else None) as running:
+            loop.add_signal_handler(signal.SIGHUP, running.reload)
+            url = f"http://{loaded.server.host}:{running.port}/twilio/voice"
             if events:
-                tell({"type": "ready", "port": server.port, "pid": os.getpid()})
+                tell({"type": "ready", "port": running.port, "pid": os.getpid()})
             else:
                 told = Text("answering as ").append(name, "bold").append(f"; webhook {url}")
                 Console().print(told, soft_wrap=True)
@@ -346,9 +388,9 @@ def incidents(
     from trunkline.console import incidents as replaying  # noqa: PLC0415  # loads every stage
 
     # What goes wrong is the subject here: each fault would be an error of the operator's log.
-    logging.getLogger("trunkline.calls").setLevel(logging.CRITICAL)
     order = replaying.IncidentsOrder(tuple(names or ()), folder, real_time, seed)
-    outcome = replaying.run(order, Console(stderr=True))
+    with _quiet("trunkline.calls"):
+        outcome = replaying.run(order, Console(stderr=True))
     if as_json:
         sys.stdout.write(json.dumps(outcome.as_json()) + "\n")
     else:

@@ -110,6 +110,8 @@ async def staged(order: DemoOrder, tell: Tell) -> AsyncIterator[DemoRun]:
         for server in (primary, backup):
             await stack.enter_async_context(server.watched(struck))
         ready = await _first_line(worker, "worker")
+        while ready.get("type") != "ready":  # what models have shown comes first
+            ready = await _first_line(worker, "worker")
 
         def noted(event: dict[str, object]) -> None:
             run.events.append(event)

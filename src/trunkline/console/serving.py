@@ -8,39 +8,22 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from typing import Literal
-from urllib.parse import urlsplit
 
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
-from trunkline.agent.receptionist import persona
-from trunkline.agent.tools import open_tools
-from trunkline.calls.filler import Fillers
-from trunkline.calls.pacer import Pacer
-from trunkline.calls.policies import Policies
-from trunkline.calls.probes import Probes
-from trunkline.calls.worker import Agent, ClosableJournal, Worker
+from trunkline.calls.worker import ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
-from trunkline.config.models import AgentConfig, Config
-from trunkline.config.policies import (
-    attempt_policy,
-    call_policy,
-    hearing_policy,
-    known_endpoints,
-    last_resort_policy,
-    synthesis_policy,
-    turn_policy,
-)
+from trunkline.config.models import Config
 from trunkline.console.archiving import archive_keys, configured
-from trunkline.core.routing import Router, RoutingPolicy
-from trunkline.core.splice import GO_ON, can_go_on
+from trunkline.console.assembly import Assembly, check_language
+from trunkline.console.reloading import Reloading
 from trunkline.errors import ConfigError, InputError, TrunklineError
-from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
 from trunkline.ops.meter import Meter, OwnDoor
-from trunkline.providers.registry import Resources, build, open_route_stages, route
+from trunkline.providers.reaching import Resources
+from trunkline.providers.registry import Apis, build
 from trunkline.records.finder import ProcessFinder
 from trunkline.records.resume import BrokenCall
 from trunkline.records.worker import WorkerRecords
@@ -52,7 +35,7 @@ from trunkline.telephony.server import (
     TelephonyServer,
 )
 from trunkline.telephony.settings import TelephonyConfig
-from trunkline.types import LLM, TTS, CallId, DataClass, Sample, Where
+from trunkline.types import CallId, DataClass, Sample, Where
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +43,6 @@ KNOWN_MAX = 256
 """Broken calls that are kept in memory until their streams come; more are read again."""
 RESUMES_MAX = 3
 """A call that broke off more often is not resumed: perhaps it is what kills workers."""
-REACH_S = 1.0
-"""For a connection at start; a worker does not wait longer to say that one endpoint is away."""
 HIDDEN = {"attempt.request"}
 """Events that a watcher does not get: large, and in the journal anyway."""
 
@@ -102,13 +83,27 @@ class Watched:
         await self._inner.close(reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A worker that takes calls; *reload* has it read its configuration now."""
+
+    server: TelephonyServer
+    worker: Worker
+    reload: Callable[[], None]
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.server.port
+
+
 @asynccontextmanager
 async def serving(
     config: Config, agent_name: str, tell: Callable[[dict[str, object]], None] | None = None
-) -> AsyncIterator[TelephonyServer]:
+) -> AsyncIterator[Running]:
     """The only worker, which listens itself; see `working`."""
-    async with working(config, agent_name, tell, "w0", listen=True) as (server, _):
-        yield server
+    async with working(config, agent_name, tell, "w0", listen=True) as running:
+        yield running
 
 
 @asynccontextmanager
@@ -119,42 +114,33 @@ async def working(
     name: str,
     *,
     listen: bool,
-) -> AsyncIterator[tuple[TelephonyServer, Worker]]:
+    reloaded: Callable[[str], None] | None = None,
+) -> AsyncIterator[Running]:
     """A worker that takes calls for *agent_name* until the context is left, and then drains.
 
     *name* is that of its records; *listen* false: it is given its connections (`adopt`).
+    *reloaded* gets the digest of each configuration that it has taken (`reloading`).
     Raises `ConfigError`, `InputError` or `EndpointError` if something is missing: before the first
     call, not in it.
     """
-    settings = config.agents[agent_name]
-    practice = load_practice(settings.practice or RIVERSIDE_DENTAL)
-    check_language(config, agent_name, practice.language)
-    tools = open_tools(practice, settings.folder, _now)
     async with AsyncExitStack() as stack:
         records = await stack.enter_async_context(await with_clerk(config, name))
         session = await stack.enter_async_context(client_session())
-        gate = Gate(lambda decision: _note_egress(worker, decision))
-        resources = Resources(session, gate, os.environ)
-        stages = await stack.enter_async_context(open_route_stages(config, resources))
+        gate = Gate(lambda decision: _note_egress(parts, decision))
+
+        def retried() -> None:
+            """A repeat to another replica takes the place of one that failed."""
+            parts.worker.router.budget.failover()
+
+        resources = Resources(session, gate, os.environ, retried)
+        parts: Assembly = Assembly(config, agent_name, resources, tell)
+        stack.push_async_callback(parts.close)
 
         def journal(call: CallId) -> ClosableJournal:
             opened = records.journal(call)
             return opened if tell is None else Watched(opened, tell)
 
-        routes = route(config, agent_name, stages)
-        fillers = Fillers(persona(practice, _now()).filler)
-        await fillers.render(routes[TTS])
-        agent = Agent(
-            lambda: persona(practice, _now(), asks_consent=settings.consent.ask),
-            tools,
-            routes,
-            _policies(settings, config.server.transfer_to),
-            fillers,
-        )
-        router = Router(RoutingPolicy(), known_endpoints(config))
-        worker = Worker(agent, Pacer(VadPool()), router, journal)
-        probed = [stage for name in routes for stage in routes[name]]
-        probes = Probes(router, probed, asyncio.get_running_loop().time)
+        worker = await parts.open(journal)
         recall = Recall(records)
 
         async def answer(carrier: TwilioCarrier) -> None:
@@ -166,34 +152,23 @@ async def working(
         shape = replace(telephony(config), keep_alive=listen)
         server = TelephonyServer(shape, answer, fate=recall.fate)
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(worker.pacer.run()), group.create_task(probes.run())]
+            reloading = Reloading(config.path, parts, tell, reloaded)
+            beside = [
+                group.create_task(it.run()) for it in (worker.pacer, parts.probes, parts, reloading)
+            ]
             if listen:
                 door = OwnDoor(Meter(server, worker))
                 server.admission.measured = door.has_room
                 beside.append(group.create_task(door.run()))
-            await worker.prepare()
             await server.start(listen=listen)
             beside.append(group.create_task(worker.prepare_last_lines()))
-            await warn_of_the_unreachable(config)
             _collect()
             try:
-                yield server, worker
+                yield Running(server, worker, reloading.nudge)
             finally:
                 await server.close(config.server.drain_s)
                 for task in beside:
                     task.cancel()
-
-
-def _policies(settings: AgentConfig, transfer_to: str | None) -> Policies:
-    last = settings.last_resort
-    return Policies(
-        attempt_policy(settings.policy),
-        turn_policy(settings.turn),
-        call=call_policy(last),
-        last_resort=last_resort_policy(last, transfer_to),
-        synthesis=synthesis_policy(settings.policy.tts),
-        hearing=hearing_policy(settings.policy.stt),
-    )
 
 
 async def with_clerk(config: Config, name: str) -> WorkerRecords:
@@ -244,7 +219,7 @@ class Recall:
         return "broken" if found.broken else "over"
 
 
-async def checked(config: Config) -> None:
+async def checked(config: Config, apis: Apis | None = None) -> None:
     """Build everything that `serving` would start, and start nothing.
 
     Raises `ConfigError` or `InputError` with what is wrong: an unknown api, a key that is not set,
@@ -258,52 +233,19 @@ async def checked(config: Config) -> None:
         errors = []
         for name in config.endpoints:
             try:
-                build(config, name, resources)
+                build(config, name, resources, apis)
             except ConfigError as error:
                 errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
 
 
-def check_language(config: Config, agent: str, language: str) -> None:
-    """`ConfigError` unless each model of *agent* can go on with another's answer in *language*."""
-    for at, name in enumerate(config.agents[agent].routes[LLM]):
-        if config.endpoints[name].continuation == "turn" and not can_go_on(language):
-            raise config.error(
-                ("agents", agent, "routes", LLM, at),
-                f"{name!r} cannot be asked in {language!r} to go on with a broken answer",
-                f"Known are {', '.join(sorted(GO_ON))}. Use an endpoint with continuation: prefix, "
-                "or add the text to trunkline.core.splice.GO_ON",
-            )
-
-
 def _nothing_leaves(decision: EgressDecision) -> None:
     raise AssertionError(f"a check sends nothing, but {decision}")
 
 
-async def warn_of_the_unreachable(config: Config) -> None:
-    """Log a warning for each endpoint at whose address nobody listens: the first caller pays."""
-    for name, endpoint in config.endpoints.items():
-        if endpoint.base_url is None:
-            continue
-        url = urlsplit(endpoint.base_url)
-        port = url.port or (443 if url.scheme == "https" else 80)
-        try:
-            async with asyncio.timeout(REACH_S):
-                _, writer = await asyncio.open_connection(url.hostname, port)
-        except (OSError, TimeoutError) as error:
-            why = "no connection in time" if isinstance(error, TimeoutError) else error
-            log.warning("endpoint %s: nobody answers at %s:%d: %s", name, url.hostname, port, why)
-        else:
-            writer.close()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _note_egress(worker: Worker, decision: EgressDecision) -> None:
-    journal = worker.live.get(decision.where.call)
+def _note_egress(parts: Assembly, decision: EgressDecision) -> None:
+    journal = parts.live.get(decision.where.call)
     if journal is None:
         return  # a probe: no call's data leaves
     data = {

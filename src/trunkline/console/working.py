@@ -1,6 +1,9 @@
 """`trunkline serve --workers N`: the parent that supervises, and the worker that it starts.
 
-python -m trunkline.console.working CONFIG AGENT NAME FD [--events]    one worker; by the parent
+python -m trunkline.console.working CONFIG AGENT NAME FD TEXT_FD [--events]    starts one worker
+
+The parent does. TEXT_FD has the text to start by, which CONFIG need not have any more: see
+`reloading.LastGood`.
 """
 
 import asyncio
@@ -17,8 +20,9 @@ from typing import Final
 
 import uvloop
 
-from trunkline.config.load import load
+from trunkline.config.load import parse
 from trunkline.config.models import Config
+from trunkline.console.reloading import LastGood
 from trunkline.console.serving import telephony, working
 from trunkline.errors import InputError, TrunklineError
 from trunkline.ops.channel import REPORT_S, Channel, Message, load_message
@@ -43,20 +47,21 @@ async def supervise(
     server = config.server
     settings = telephony(config)  # an error in it is told here, not by every worker
     listener = listening(server.host, server.port)
+    good = LastGood(str(path))
 
     async def spawn(name: str, channel: socket.socket) -> Process:
-        fd = channel.fileno()
-        args = ["-m", "trunkline.console.working", str(path), agent, name, str(fd)]
-        out = PIPE if events else None
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *args,
-            *(["--events"] if events else []),
-            pass_fds=[fd],
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=out,
-            limit=LINE_BYTES_MAX,
-        )
+        with good.file() as text:
+            fds = [channel.fileno(), text.fileno()]
+            args = ["-m", "trunkline.console.working", str(path), agent, name, *map(str, fds)]
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *args,
+                *(["--events"] if events else []),
+                pass_fds=fds,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=PIPE if events else None,
+                limit=LINE_BYTES_MAX,
+            )
         if events:
             readers.add(task := asyncio.ensure_future(_forward(process, tell)))
             task.add_done_callback(readers.discard)
@@ -71,11 +76,17 @@ async def supervise(
         drain_s=server.drain_s,
         rng=Random(),  # noqa: S311  # jitter, not a secret
         tell=tell,
+        taken=good.taken,
     )
+
+    def renew() -> None:
+        good.read()
+        supervisor.renew()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.drain)
-    loop.add_signal_handler(signal.SIGHUP, supervisor.renew)
+    loop.add_signal_handler(signal.SIGHUP, renew)
     try:
         await supervisor.run()
     finally:
@@ -129,6 +140,9 @@ async def work(config: Config, agent: str, name: str, end: socket.socket, *, eve
         sys.stdout.write(json.dumps({**event, "worker": name}, default=str) + "\n")
         sys.stdout.flush()
 
+    def reloaded(digest: str) -> None:
+        channel.send({"config": digest})
+
     async with asyncio.TaskGroup() as group:
         adopting: set[asyncio.Task[None]] = set()
 
@@ -141,10 +155,13 @@ async def work(config: Config, agent: str, name: str, end: socket.socket, *, eve
             elif "drain" in message:
                 stop.set()
 
-        async with working(config, agent, tell if events else None, name, listen=False) as made:
-            server, worker = made
+        told_of = tell if events else None
+        async with working(
+            config, agent, told_of, name, listen=False, reloaded=reloaded
+        ) as running:
+            server = running.server
             channel = Channel(end, told, stop.set)
-            meter = Meter(server, worker)
+            meter = Meter(server, running.worker)
             channel.send(load_message("up", meter.load()))
             reporting = group.create_task(_report(channel, meter))
             await stop.wait()
@@ -167,12 +184,14 @@ async def _report(channel: Channel, meter: Meter) -> None:
 
 def main() -> None:
     """Run one worker; an error of ours is one line, and the parent tries again."""
-    path, agent, name, fd, *more = sys.argv[1:]
+    path, agent, name, fd, text_fd, *more = sys.argv[1:]
     end = socket.socket(fileno=int(fd))
     os.set_inheritable(end.fileno(), False)  # engines are children: they must not hold it open
     status = 0
     try:
-        uvloop.run(work(load(Path(path)), agent, name, end, events="--events" in more))
+        with open(int(text_fd), encoding="utf-8") as file:  # it has no path
+            config = parse(file.read(), path)
+        uvloop.run(work(config, agent, name, end, events="--events" in more))
     except* TrunklineError as group:
         sys.stderr.write(f"{name}: {group.exceptions[0]}\n")
         status = 2  # to exit in here would make a group of the exit

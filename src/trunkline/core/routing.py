@@ -28,7 +28,7 @@ Rules
     its time to a complete sentence, and the q90 of the voice's time to its first audio.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import mul
 from typing import NamedTuple
@@ -139,6 +139,17 @@ class Router:
     def call(self, draw: float) -> CallState:
         """A new call; *draw* in [0, 1) is random, and the call's for good."""
         return CallState(draw, Purse(self.budget))
+
+    def renew(self, known: Mapping[str, Known], changed: Collection[str]) -> None:
+        """The configuration is another: *known* of its endpoints, and which are not the same.
+
+        What was learnt of the others stays; of those that changed or are gone, nothing does.
+        """
+        self._known = dict(known)
+        stay = known.keys() - set(changed)
+        self._health = {name: it for name, it in self._health.items() if name in stay}
+        self._pairs = {pair: it for pair, it in self._pairs.items() if stay.issuperset(pair)}
+        self._delays = {pair: it for pair, it in self._delays.items() if stay.issuperset(pair)}
 
     # -- what happens ----------------------------------------------------------------------------
 

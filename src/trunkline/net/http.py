@@ -26,6 +26,7 @@ import aiohttp
 
 from trunkline.contracts import Codec, Context, Decoder, Request
 from trunkline.errors import EndpointError, Fault
+from trunkline.net.access import Access
 from trunkline.net.gate import Gate
 from trunkline.net.remote import Remote, Watch, client_session, lowered, refusal_body
 from trunkline.net.sse import SseParser
@@ -43,7 +44,8 @@ _PIECE_BYTES = 4 << 10  # a token takes 400; 4 kB of the worst take a millisecon
 class SseStage(Generic[In, Out]):
     """`Stage[In, Out]` at *base_url*, authorised by *key* (None: the endpoint needs none).
 
-    *connect_s* bounds DNS, TCP and TLS together, in seconds. `InputError` if the address or the
+    *connect_s* bounds DNS, TCP and TLS together, in seconds; *access*, if given, says that and how
+    else it is reached. `InputError` if the address or the
     key could not work. Failures of the endpoint are `EndpointError`:
 
     ============================================== =====================================
@@ -65,6 +67,7 @@ class SseStage(Generic[In, Out]):
         session: aiohttp.ClientSession,
         gate: Gate,
         connect_s: float = 0.5,
+        access: Access | None = None,
     ) -> None:
         self._codec = codec
         self._session = session
@@ -73,13 +76,31 @@ class SseStage(Generic[In, Out]):
             base_url=base_url,
             key=key,
             gate=gate,
-            connect_s=connect_s,
+            access=access or Access(connect_s),
         )
 
     @property
     def endpoint(self) -> Endpoint:
         """Which endpoint this is."""
         return self._remote.endpoint
+
+    @property
+    def used_at(self) -> float:
+        """When it was last asked (monotonic seconds)."""
+        return self._remote.used_at
+
+    @property
+    def warm(self) -> bool:
+        """Whether a connection is to be kept while nobody needs it."""
+        return self._remote.access.warm
+
+    async def touch(self, context: Context) -> bool:
+        """Keep a connection warm; whether there was one. Raises as a request does."""
+        return await self._remote.touch(self._session, context)
+
+    async def metrics(self, context: Context) -> bytes:
+        """What its server tells of itself, b"" if nothing; raises as a request does."""
+        return await self._remote.metrics(self._session, context)
 
     @asynccontextmanager
     async def open(self, source: In, context: Context, /) -> AsyncIterator[AsyncIterator[Out]]:
@@ -127,9 +148,9 @@ class SseStage(Generic[In, Out]):
                 headers=headers,
                 allow_redirects=False,  # a redirect would carry the bytes past the gate
                 raise_for_status=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=remote.connect_s, sock_connect=remote.connect_s
-                ),
+                timeout=remote.timeout,
+                ssl=remote.access.ssl,
+                proxy=remote.access.proxy,
                 trace_request_ctx=watch,
             ),
             watch,

@@ -10,29 +10,69 @@ the session sees to both.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import math
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
+from typing_extensions import override
 from yarl import URL
 
 from trunkline.contracts import Context
 from trunkline.errors import EndpointError, Fault, InputError
+from trunkline.net.access import Access
 from trunkline.net.gate import Gate
+from trunkline.net.resolver import LastGoodResolver
 from trunkline.types import Endpoint
 
 T = TypeVar("T")
 Refusal = Callable[[int, Mapping[str, str], bytes], Exception]
 
+TOUCH_S = 2.0
+"""For the answer to a request that keeps a connection warm."""
+_ASIDE_BYTES = 2 << 20  # an engine with hundreds of histograms has 300 kB
 _REFUSAL_BYTES = 16 << 10  # enough for any provider's error object
 _REFUSAL_S = 0.5  # an error page that dribbles is not worth more of a caller's silence
 _KEEPALIVE_S = 60.0  # longer than a caller's turn, so that the next one finds a warm connection
-_DNS_TTL_S = 60
+_PROBES = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 _READ_BUFFER_BYTES = 64 << 10  # aiohttp stops reading the socket at twice this
 _LINE_BYTES = 8 << 10  # a status line or a header: a proxy's longest are policies of 4 kB
 _HEADERS = 128  # of one response: providers behind two proxies send 40
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connections that are kept, to addresses that were good last."""
+
+    def __init__(self, resolver: LastGoodResolver) -> None:
+        super().__init__(
+            limit=0,
+            keepalive_timeout=_KEEPALIVE_S,
+            use_dns_cache=False,  # the resolver has one, which outlives the name service
+            resolver=resolver,
+            socket_factory=_socket,
+        )
+        self._last_good = resolver
+
+    @override
+    def close(self, *, abort_ssl: bool = False) -> Coroutine[Any, Any, None]:
+        self._last_good.cancel()  # aiohttp closes only a resolver that it has made
+        return super().close(abort_ssl=abort_ssl)
+
+
+def _socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket that notices within a minute that a peer has gone while the connection idled."""
+    family, kind, proto, _, _ = info
+    made = socket.socket(family, kind, proto)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _PROBES.items():
+        if hasattr(socket, option):  # not on every system
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
 
 
 class _Refused(aiohttp.ClientError):
@@ -51,9 +91,7 @@ def client_session() -> aiohttp.ClientSession:
     environment and no cookies: nothing may change where bytes go behind the gate's back.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=_DNS_TTL_S
-        ),
+        connector=_Connector(LastGoodResolver()),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         trust_env=False,
@@ -119,7 +157,7 @@ class Watch:
 
 
 class Remote:
-    """*endpoint* at *base_url*, with *key* (None: it needs none); *connect_s* bounds connecting.
+    """*endpoint* at *base_url*, with *key* (None: it needs none), reached by *access*.
 
     `InputError` if the address or the key could not work. *refusal*: what a refused WebSocket
     handshake means (None: there are none).
@@ -133,20 +171,78 @@ class Remote:
         base_url: str,
         key: str | None,
         gate: Gate,
-        connect_s: float,
+        access: Access,
     ) -> None:
         self.endpoint = endpoint
         self.key = _token(endpoint.name, key)
         self.base = _address(endpoint.name, base_url)
-        self.connect_s = connect_s
+        self.access, self.connect_s = access, access.connect_s
         self._refusal, self._gate = refusal, gate
         host = f"[{self.base.host}]" if ":" in (self.base.host or "") else self.base.host
-        self.destination = f"{host}:{self.base.port}"
+        self.destination = f"{host}:{self.base.port}{access.by_way_of}"
+        self.used_at = -math.inf
+        """When a request was last admitted (monotonic seconds)."""
 
     def admit(self, context: Context) -> Watch:
         """Pass the gate, or raise `EgressRefused`; the watch of the attempt."""
         self._gate.admit(self.endpoint, context, self.destination)
-        return Watch(asyncio.get_running_loop().time(), context.deadline)
+        self.used_at = asyncio.get_running_loop().time()
+        return Watch(self.used_at, context.deadline)
+
+    async def touch(self, session: aiohttp.ClientSession, context: Context) -> bool:
+        """Have a connection in the pool: a GET of the address' root, without the key.
+
+        Whatever the answer is, it keeps the connection, if it is not endless. (Of a HEAD, aiohttp
+        often cannot tell whether the connection lives.) Whether there was one already; raises as
+        a request does.
+        """
+        watch = await self._aside(session, "/", context, None)
+        return watch.reused
+
+    async def metrics(self, session: aiohttp.ClientSession, context: Context) -> bytes:
+        """What stands at `/metrics` of the address, without the key; b"" if nothing does."""
+        body = bytearray()
+        await self._aside(session, "/metrics", context, body)
+        return bytes(body)
+
+    async def _aside(
+        self, session: aiohttp.ClientSession, path: str, context: Context, body: bytearray | None
+    ) -> Watch:
+        """A request that is nobody's; *body* gets that of a whole answer with status 200."""
+        used_at = self.used_at
+        watch = self.admit(context)
+        self.used_at = used_at
+        response = await self.wait(
+            session.get(
+                self.base.origin().with_path(path),
+                allow_redirects=False,
+                raise_for_status=False,
+                timeout=self.timeout,
+                ssl=self.access.ssl,
+                proxy=self.access.proxy,
+                trace_request_ctx=watch,
+            ),
+            watch,
+            within_s=self.connect_s + TOUCH_S,
+        )
+        try:
+            read = bytearray()
+            while piece := await self.wait(response.content.readany(), watch, within_s=TOUCH_S):
+                read += piece
+                if len(read) > _ASIDE_BYTES:
+                    return watch
+            if body is not None and response.status == 200:
+                body += read
+        finally:
+            response.close()
+        return watch
+
+    @property
+    def timeout(self) -> aiohttp.ClientTimeout:
+        """The deadline for connecting; all others are not aiohttp's."""
+        return aiohttp.ClientTimeout(
+            total=None, connect=self.connect_s, sock_connect=self.connect_s
+        )
 
     def url(self, path: str) -> URL:
         """The address of *path*, relative to the base URL."""
@@ -181,12 +277,18 @@ class Remote:
             case _Refused() if self._refusal is not None:
                 error = self._refusal(exc.status, exc.headers, exc.body)
                 return self.redacted(error) if isinstance(error, EndpointError) else error
+            case aiohttp.ClientHttpProxyError():
+                fault = Fault.UNREACHABLE
+                detail = f"the proxy{self.access.by_way_of} answers {exc.status} {exc.message}"
             case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
                 fault, detail = Fault.UNREACHABLE, f"{type(exc).__name__}: {exc}"
             case aiohttp.WSServerHandshakeError():
                 fault, detail = Fault.MALFORMED, f"not a WebSocket: {exc.message}"
             case aiohttp.ClientResponseError():
                 fault, detail = Fault.MALFORMED, f"not HTTP: {exc.message}"
+            case _ if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
+                # Since TLS 1.3 a server refuses our certificate after the handshake.
+                fault, detail = Fault.UNREACHABLE, f"TLS: {exc}"
             case _:
                 fault, detail = Fault.CUT, f"{type(exc).__name__}: {exc}"
         return self.redacted(EndpointError(name, fault, detail))

@@ -29,6 +29,7 @@ import aiohttp
 
 from trunkline.contracts import Context, DuplexCodec, Exchange, GivesInterims, Reaction, WireMessage
 from trunkline.errors import EndpointError, Fault
+from trunkline.net.access import Access
 from trunkline.net.gate import Gate
 from trunkline.net.remote import Remote, Watch
 from trunkline.types import Endpoint
@@ -75,7 +76,8 @@ class _Link:
 class WebSocketStage(Generic[In, Out]):
     """`Stage[AsyncIterator[In], Out]` at *base_url* (http or https, as in the configuration).
 
-    *connect_s* bounds DNS, TCP, TLS and the handshake together, in seconds. `InputError` if the
+    *connect_s* bounds DNS, TCP, TLS and the handshake together, in seconds; *access*, if given,
+    says that and how else it is reached. `InputError` if the
     address or the key could not work. Failures of the endpoint are `EndpointError`:
 
     ============================================== =====================================
@@ -100,11 +102,17 @@ class WebSocketStage(Generic[In, Out]):
         session: aiohttp.ClientSession,
         gate: Gate,
         connect_s: float = 1.5,
+        access: Access | None = None,
     ) -> None:
         self._codec = codec
         self._session = session
         self._remote = Remote(
-            endpoint, codec.refusal, base_url=base_url, key=key, gate=gate, connect_s=connect_s
+            endpoint,
+            codec.refusal,
+            base_url=base_url,
+            key=key,
+            gate=gate,
+            access=access or Access(connect_s),
         )
         self._ordinals = itertools.count()
         self._idle: list[_Link] = []  # the one used last is taken first
@@ -120,8 +128,25 @@ class WebSocketStage(Generic[In, Out]):
         """Whether its codec declares it (`contracts.GivesInterims`)."""
         return isinstance(self._codec, GivesInterims) and self._codec.gives_interims
 
+    @property
+    def used_at(self) -> float:
+        """When it was last asked (monotonic seconds)."""
+        return self._remote.used_at
+
+    @property
+    def warm(self) -> bool:
+        """Whether a connection is to be kept while nobody needs it."""
+        return self._remote.access.warm
+
+    async def touch(self, context: Context) -> bool:
+        """Keep a connection warm, on which the next handshake goes; whether there was one.
+
+        A WebSocket itself is opened for a call alone: providers bill them, or end them soon.
+        """
+        return await self._remote.touch(self._session, context)
+
     async def start(self) -> None:
-        """Nothing: a connection is opened for a call that passed the gate, not before."""
+        """Nothing: a WebSocket is opened for a call that passed the gate, not before."""
 
     async def close(self) -> None:
         """End the connections that no exchange uses; idempotent."""
@@ -176,6 +201,8 @@ class WebSocketStage(Generic[In, Out]):
                 timeout=aiohttp.ClientWSTimeout(ws_close=_GOODBYE_S),
                 heartbeat=_HEARTBEAT_S,
                 max_msg_size=_MESSAGE_BYTES,
+                ssl=self._remote.access.ssl,
+                proxy=self._remote.access.proxy,
             ),
             watch,
             within_s=self._remote.connect_s,

@@ -4,6 +4,7 @@
                        {"drain": true}
     worker -> parent   {"took": true} for each descriptor
                        {"up": LOAD}, then {"load": LOAD} every `REPORT_S`
+                       {"config": DIGEST}  a configuration that it has taken while it ran
 
 Each descriptor travels with its line; lines and descriptors keep their order, so the n-th `give`
 takes the n-th descriptor, in however many pieces they are read. The end of the socket says that

@@ -67,6 +67,10 @@ Spawn = Callable[[str, socket.socket], Awaitable[Process]]
 Tell = Callable[[dict[str, object]], None]
 
 
+def _nothing(*_: object) -> None:
+    """What nobody wants to know."""
+
+
 @dataclass(slots=True, eq=False)
 class _Worker:
     name: str
@@ -90,7 +94,8 @@ class Supervisor:
     """Keeps *workers* workers on *listener*; `run` until drained.
 
     *refusal*: the HTTP response for whoever connects when there is no worker. *drain_s*: how long
-    workers let their calls go on. *rng* draws the back-off's jitter.
+    workers let their calls go on. *rng* draws the back-off's jitter. *taken* gets the digest of a
+    configuration that a worker has taken while it ran.
     """
 
     def __init__(
@@ -103,11 +108,13 @@ class Supervisor:
         drain_s: float,
         rng: Random,
         tell: Tell,
+        taken: Callable[[str], None] = _nothing,
     ) -> None:
         if workers < 1:
             raise InputError(f"{workers} workers: give one or more")
         self._spawn, self._count, self._listener = spawn, workers, listener
         self._refusal, self._drain_s, self._rng, self._tell = refusal, drain_s, rng, tell
+        self._taken = taken
         self._placement = Placement(PlacementPolicy())
         self._names = deque(f"w{n}" for n in range(2 * workers + 2))
         self._workers: dict[str, _Worker] = {}
@@ -258,6 +265,8 @@ class Supervisor:
                 self._tell_when_ready()
             elif "took" in message:
                 worker.pending.popleft().close()
+            elif "config" in message:
+                self._taken(str(message["config"]))
             else:
                 report = WorkerReport(worker.name, load_of(message.get("load")))
                 self._placement.feed(report, self._now())
@@ -358,7 +367,3 @@ class Supervisor:
 
     def _now(self) -> Mono:
         return Mono(asyncio.get_running_loop().time())
-
-
-def _nothing() -> None:
-    """The process' end says it all."""

@@ -8,84 +8,36 @@ A package outside Trunkline adds an api by an entry point of the group `trunklin
 
 A factory starts nothing and raises `InputError` if it cannot work as configured; `build` adds the
 file and line. A stage that needs more than construction (a process, a model in memory) is
-`Startable`.
+`Startable`: see `opening`.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, TypeAlias, runtime_checkable
-
-from aiohttp import ClientSession
+from typing import TypeAlias
 
 from trunkline.config.checks import did_you_mean
-from trunkline.config.load import ConfigErrors
+from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.load import endpoint as endpoint_of
-from trunkline.config.models import Config, EndpointConfig
-from trunkline.contracts import Codec, DuplexCodec, Stage
-from trunkline.errors import ConfigError, EndpointError, Fault, InputError
-from trunkline.net.gate import Gate
-from trunkline.net.http import SseStage
-from trunkline.net.websocket import WebSocketStage
+from trunkline.config.models import Config
+from trunkline.errors import ConfigError, InputError
 from trunkline.providers.options import Options
-from trunkline.types import LLM, STT, TTS, Delta, Endpoint, Prompt, StageName
+from trunkline.providers.reaching import AnyStage, Resources, duplex, sse
+from trunkline.types import LLM, STT, TTS, Endpoint, StageName
 
 GROUP = "trunkline.providers"
-START_S = 20.0  # an acoustic model loads in 0.1 s; a cold disk and a busy machine take longer
-CLOSE_S = 5.0  # a child process that ignores this does not hold up the worker's own end
-_CONNECT_S_MAX = 10.0
-
-AnyStage: TypeAlias = Stage[Any, Any]
-"""A stage whose input and output its name (`stt`, `llm`, `tts`) decides, as `Stage` tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What stages share: the HTTP session, the egress gate, and where keys are looked up."""
-
-    session: ClientSession
-    gate: Gate
-    environ: Mapping[str, str]
 
 
 Factory: TypeAlias = Callable[[EndpointConfig, Endpoint, Resources], AnyStage]
 Apis: TypeAlias = Mapping[tuple[StageName, str], Factory]
 
 
-@runtime_checkable
-class Startable(Protocol):
-    """A stage with a life. `close` is idempotent and also ends what a failed `start` began."""
-
-    async def start(self) -> None:
-        """Get ready to serve; `EndpointError` if it cannot, `InputError` as configured."""
-        ...
-
-    async def close(self) -> None:
-        """Free everything."""
-        ...
-
-
-def key_of(config: EndpointConfig, resources: Resources) -> str | None:
-    """The key of an endpoint, None if it needs none; `InputError` if its variable is not set."""
-    if config.key_env is None:
-        return None
-    if key := resources.environ.get(config.key_env):
-        return key
-    raise InputError(
-        f"the environment variable {config.key_env} (key_env) is not set. "
-        f"Export it for the worker, or write key_env: null if the endpoint needs no key"
-    )
-
-
 def _openai(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
     from trunkline.providers.llm import openai  # noqa: PLC0415  # only what is used
 
-    if config.base_url is None:
+    if config.base_url is None and not config.replicas:
         raise InputError('base_url is missing. Add base_url: "https://.../v1"')
-    connect_s, given = _connect_s(config, 0.5)
-    options = Options(endpoint.name, given, taken=("connect_s",))
+    given = config.options
+    options = Options(endpoint.name, given)
     codec = openai.OpenAIChat(
         endpoint,
         limit_field=options.choice("limit_field", openai.LIMIT_FIELDS),
@@ -94,109 +46,59 @@ def _openai(config: EndpointConfig, endpoint: Endpoint, resources: Resources) ->
         api_version=options.text("api_version", "") if "api_version" in given else None,
     )
     options.done()
-    return _sse(config, endpoint, resources, codec, config.base_url, connect_s)
+    return sse(config, endpoint, resources, codec, config.base_url or "")
 
 
 def _anthropic(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
     from trunkline.providers.llm import anthropic  # noqa: PLC0415  # only what is used
 
-    extra, connect_s = _extra(config, endpoint)
+    extra = _extra(config, endpoint)
     codec = anthropic.AnthropicMessages(endpoint, extra=extra)
     home = "https://api.anthropic.com/v1"
-    return _sse(config, endpoint, resources, codec, home, connect_s)
+    return sse(config, endpoint, resources, codec, home)
 
 
 def _gemini(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
     from trunkline.providers.llm import gemini  # noqa: PLC0415  # only what is used
 
-    extra, connect_s = _extra(config, endpoint)
+    extra = _extra(config, endpoint)
     codec = gemini.GeminiContent(endpoint, extra=extra)
     home = "https://generativelanguage.googleapis.com/v1beta"
-    return _sse(config, endpoint, resources, codec, home, connect_s)
+    return sse(config, endpoint, resources, codec, home)
 
 
 def _openai_responses(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
     from trunkline.providers.llm import openai_responses  # noqa: PLC0415  # only what is used
 
-    extra, connect_s = _extra(config, endpoint)
+    extra = _extra(config, endpoint)
     codec = openai_responses.OpenAIResponses(endpoint, extra=extra)
-    return _sse(config, endpoint, resources, codec, "https://api.openai.com/v1", connect_s)
+    return sse(config, endpoint, resources, codec, "https://api.openai.com/v1")
 
 
-def _extra(config: EndpointConfig, endpoint: Endpoint) -> tuple[Mapping[str, object], float]:
-    """The option that all language models share, and the deadline for connecting."""
-    connect_s, given = _connect_s(config, 0.5)
-    options = Options(endpoint.name, given, taken=("connect_s",))
+def _extra(config: EndpointConfig, endpoint: Endpoint) -> Mapping[str, object]:
+    """The option that all language models share."""
+    options = Options(endpoint.name, config.options)
     extra = options.mapping("extra")
     options.done()
-    return extra, connect_s
-
-
-def _sse(
-    config: EndpointConfig,
-    endpoint: Endpoint,
-    resources: Resources,
-    codec: Codec[Prompt, Delta],
-    home: str,
-    connect_s: float,
-) -> AnyStage:
-    """A stage over server-sent events, at *home* if the configuration names no other address."""
-    return SseStage(
-        endpoint,
-        codec,
-        base_url=config.base_url or home,
-        key=key_of(config, resources),
-        session=resources.session,
-        gate=resources.gate,
-        connect_s=connect_s,
-    )
+    return extra
 
 
 def _deepgram(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
     from trunkline.providers.stt.deepgram import Deepgram  # noqa: PLC0415  # only what is used
 
-    return _duplex(config, endpoint, resources, Deepgram, "https://api.deepgram.com/v1")
+    return duplex(config, endpoint, resources, Deepgram, "https://api.deepgram.com/v1")
 
 
 def _cartesia(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
     from trunkline.providers.tts.cartesia import Cartesia  # noqa: PLC0415  # only what is used
 
-    return _duplex(config, endpoint, resources, Cartesia, "https://api.cartesia.ai")
+    return duplex(config, endpoint, resources, Cartesia, "https://api.cartesia.ai")
 
 
 def _elevenlabs(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
     from trunkline.providers.tts.elevenlabs import ElevenLabs  # noqa: PLC0415  # only what is used
 
-    return _duplex(config, endpoint, resources, ElevenLabs, "https://api.elevenlabs.io/v1")
-
-
-def _duplex(
-    config: EndpointConfig,
-    endpoint: Endpoint,
-    resources: Resources,
-    codec: Callable[[Endpoint, Mapping[str, object]], DuplexCodec[Any, Any]],
-    home: str,
-) -> AnyStage:
-    """A stage over a WebSocket, at *home* if the configuration names no other address."""
-    connect_s, options = _connect_s(config, 1.5)
-    return WebSocketStage(
-        endpoint,
-        codec(endpoint, options),
-        base_url=config.base_url or home,
-        key=key_of(config, resources),
-        session=resources.session,
-        gate=resources.gate,
-        connect_s=connect_s,
-    )
-
-
-def _connect_s(config: EndpointConfig, default: float) -> tuple[float, Mapping[str, object]]:
-    """The option that all endpoints over a network share, and the other options."""
-    options = dict(config.options)
-    connect_s = options.pop("connect_s", default)
-    if not isinstance(connect_s, int | float) or not 0 < connect_s <= _CONNECT_S_MAX:
-        raise InputError(f"options.connect_s is not a number of seconds up to {_CONNECT_S_MAX:g}")
-    return float(connect_s), options
+    return duplex(config, endpoint, resources, ElevenLabs, "https://api.elevenlabs.io/v1")
 
 
 def _pocketsphinx(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
@@ -216,8 +118,8 @@ def _espeak(config: EndpointConfig, endpoint: Endpoint, resources: Resources) ->
 def _stays_here(config: EndpointConfig, resources: Resources) -> None:
     """Refuse an address or a key that an embedded engine would silently ignore."""
     del resources  # nothing is sent, so neither session nor gate is asked
-    for key in ("base_url", "key_env"):
-        if getattr(config, key) is not None:
+    for key in ("base_url", "replicas", "key_env", "connect", "tls"):
+        if getattr(config, key):
             raise InputError(f"{config.api} runs on this machine and has no {key}. Delete it")
 
 
@@ -290,68 +192,10 @@ def build(config: Config, name: str, resources: Resources, apis: Apis | None = N
     try:
         return factory(settings, endpoint, resources)
     except InputError as error:
-        raise _placed(config, name, error) from error
+        raise placed(config, name, error) from error
 
 
-def _placed(config: Config, name: str, error: InputError) -> ConfigError:
+def placed(config: Config, name: str, error: InputError) -> ConfigError:
     """What a stage says is wrong with its settings, with the line of its endpoint."""
     what, _, mend = str(error).removeprefix(f"{name}: ").partition(". ")
     return config.error(("endpoints", name), what, mend)
-
-
-@asynccontextmanager
-async def open_route_stages(
-    config: Config, resources: Resources, apis: Apis | None = None
-) -> AsyncIterator[Mapping[str, AnyStage]]:
-    """Every endpoint that some route names, by its name, built and started, each once.
-
-    All are built before one starts, so that all errors of a file come together (`ConfigError`).
-    `EndpointError` if one does not start or end in time; the others are closed all the same.
-    """
-    apis = installed() if apis is None else apis
-    stages: dict[str, AnyStage] = {}
-    errors: list[ConfigError] = []
-    for name in _routed(config):
-        try:
-            stages[name] = build(config, name, resources, apis)
-        except ConfigError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
-    async with AsyncExitStack() as stack:
-        for name, stage in stages.items():
-            if isinstance(stage, Startable):
-                # Registered first: what a failed start leaves behind is closed, too.
-                stack.push_async_callback(_within, name, stage.close, CLOSE_S, "end")
-                try:
-                    await _within(name, stage.start, START_S, "start")
-                except InputError as error:  # such as a voice that the engine does not have
-                    raise _placed(config, name, error) from error
-        yield stages
-
-
-def route(
-    config: Config, agent: str, stages: Mapping[str, AnyStage]
-) -> Mapping[StageName, tuple[AnyStage, ...]]:
-    """The opened *stages* that serve *agent*, per stage name, the preferred one first."""
-    routes = config.agents[agent].routes
-    return {stage: tuple(stages[name] for name in names) for stage, names in routes.items()}
-
-
-def _routed(config: Config) -> Iterable[str]:
-    """Names of the endpoints in use, in the order of the file."""
-    used = {n for a in config.agents.values() for names in a.routes.values() for n in names}
-    return [name for name in config.endpoints if name in used]
-
-
-async def _within(name: str, do: Callable[[], Awaitable[None]], limit_s: float, verb: str) -> None:
-    scope = asyncio.timeout(limit_s)
-    try:
-        async with scope:
-            await do()
-    except TimeoutError as error:
-        if not scope.expired():
-            raise  # a bug in the stage, not our deadline
-        raise EndpointError(
-            name, Fault.SILENT, f"did not {verb} in time", deadline_s=limit_s
-        ) from error

@@ -144,9 +144,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "step.settled": Kind("a model step is over", {"reason": str}),
     # Attempts: losers and hedges too.
     "attempt.started": Kind(
-        "kind: primary, hedge or rescue; prefix: what it continues",
+        "kind: primary, hedge or rescue; prefix: what it continues; continuation: how it would",
         {"endpoint": str, "kind": str},
-        {**_ATTEMPT, "model": str, "failure_domain": str, "prefix": str},
+        {**_ATTEMPT, "model": str, "failure_domain": str, "prefix": str, "continuation": str},
     ),
     "attempt.request": Kind(
         "the request as sent, without keys", {"request": dict | list | str}, _ATTEMPT

@@ -71,7 +71,7 @@ def resumed(
     state = {
         "from": broken.call,
         "resumes": broken.resumes + 1,
-        "line": line,
+        "line": " ".join(line.split()),
         "says": says,
         "state": asdict(broken.resumption),
         "served": dict(broken.served),

@@ -67,14 +67,16 @@ def test_seam_by_two_models_is_gone_on_with() -> None:
     assert text.startswith(" ".join(item.backup_text for item in rest))
 
 
-def test_fragment_of_a_sentence_is_said_whole() -> None:
-    """The driver of the call drops the fragment, so the rescuer must not count on it."""
+@pytest.mark.parametrize("prefix", [True, False])
+def test_fragment_of_a_sentence_is_gone_on_with_or_said_whole(prefix: bool) -> None:
+    """A prefix is continued where it ends; else the driver of a call drops the fragment."""
     first, second, *_ = content_items("visit")
-    cut = f"{first.primary_text} {second.primary_text[:-6]}"
-    text = (
-        primary().reply(Prompt((user(BRING_AND_PARK), said(cut)), TOOLS, continue_final=True)).text
-    )
-    assert text.startswith(second.primary_text)
+    begun, rest = second.primary_text[:-9], second.primary_text[-9:]
+    asked = [user(BRING_AND_PARK), said(f"{first.primary_text} {begun}")]
+    if not prefix:
+        asked.append(user("[System note: go on with the next sentence.]"))
+    text = primary().reply(Prompt(tuple(asked), TOOLS, continue_final=prefix)).text
+    assert text.startswith(rest if prefix else second.primary_text)
 
 
 def test_offer_is_recognised_in_the_other_wording() -> None:

@@ -7,7 +7,8 @@ or tool calls. Two styles word everything differently, so that a change of model
 
 Going on with an answer: the answer is planned anew from the same turns, and the sentences that
 were already spoken, in either style, are left out. A sentence counts as spoken when it stands
-there whole: a fragment at a seam is dropped by the caller of a model, so it is said again.
+there whole. A fragment at a seam is gone on with where it ends the message that is to be
+continued; elsewhere it is dropped by the caller of a model, so it is said again.
 
 Wart: the assistant's text is not read for meaning. After turns that another model led quite
 differently, it goes by what the caller said and what the tools answered.
@@ -36,6 +37,7 @@ __all__ = ["Item", "ScriptedReceptionist", "Style", "backup", "content_items", "
 
 _FACT: Final = re.compile(r"^- ([a-z0-9_]+\.[a-z0-9_]+): (.+)$", re.MULTILINE)
 _TODAY: Final = re.compile(rf"\b(\d{{1,2}}) ({'|'.join(MONTHS)}) (\d{{4}})\b", re.IGNORECASE)
+_FRAGMENT: Final = re.compile(r"[^.!?]*$")
 _ASKS_CONSENT: Final = re.compile(r"\brecord", re.IGNORECASE)
 
 
@@ -60,6 +62,8 @@ class ScriptedReceptionist:
             dialogue.take(turn)
             made = plan(dialogue, facts, tools)
         texts = self._texts(made, turns[-1].spoken, len(turns), urged)
+        if prompt.continue_final:
+            texts = _behind(_FRAGMENT.findall(turns[-1].spoken)[0].lstrip(), texts)
         calls = tuple(
             ToolCall(f"call_{len(turns)}_{len(turns[-1].exchanges) + n}", name, json.dumps(given))
             for n, (name, given) in enumerate(made.calls)
@@ -91,6 +95,13 @@ def primary() -> ScriptedReceptionist:
 def backup() -> ScriptedReceptionist:
     """The engine in its second wording, which shares no sentence with the first."""
     return ScriptedReceptionist("backup", seed=1)
+
+
+def _behind(fragment: str, texts: list[str]) -> list[str]:
+    """*texts* without *fragment*, if the first of them begins with it."""
+    if fragment and texts and texts[0].startswith(fragment):
+        texts[0] = texts[0].removeprefix(fragment)
+    return texts
 
 
 def _holds(said: str, item: Item) -> bool:

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from trunkline.config.endpoints import ExpectedConfig
 from trunkline.config.load import parse_as
-from trunkline.config.models import ExpectedConfig
 from trunkline.config.shapes import FilePath, Model, Name, Text
 from trunkline.config.tree import Source
 from trunkline.errors import ConfigError, InputError
