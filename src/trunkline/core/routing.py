@@ -38,7 +38,7 @@ from trunkline.core.budget import Budget, BudgetPolicy, Purse
 from trunkline.core.decay import Histogram, lognormal, survival
 from trunkline.core.health import Breaker, Expected, Health, Measure
 from trunkline.errors import Fault
-from trunkline.types import Mono
+from trunkline.types import LLM, Mono
 
 PREFERENCE = (1.0, 1.2, 1.3)
 STICKY = 1.15
@@ -224,7 +224,7 @@ class Router:
             hedge_s = escalate_s = policy.hedge_after_s
         else:
             escalate_s, share = self.hedge_delay(first, backup, now)
-            may = draw < share or self.budget.level >= self.budget.policy.burst / 2
+            may = draw < share or self.budget.left(LLM) >= self.budget.policy.burst / 2
             hedge_s = (escalate_s if may else LATE_S) if well else 0.0
         recovery_s, gap_set_s = policy.recovery_q95_s, policy.gap_floor_s
         empty_s = policy.gap_floor_empty_s

@@ -16,7 +16,7 @@ from trunkline.core.routing import CallState, Router
 from trunkline.errors import Fault
 from trunkline.testing.simulation.lanes import Lane
 from trunkline.testing.simulation.turn import Machine, Policy, Turn
-from trunkline.types import Mono
+from trunkline.types import LLM, Mono
 
 _ON_ITS_OWN = {Kind.PRIMARY, Kind.CONTINUE}
 
@@ -48,7 +48,7 @@ class Adaptive(Policy):
         )
         self._calls[turn.call] = state, last
         plan = self.router.plan(self.names, last, state, now, self._policy)
-        machine = Attempts(self._policy, plan, state.purse)
+        machine = Attempts(self._policy, plan, state.purse.of(LLM))
         return machine, [self._number[name] for name in plan.candidates]
 
     @override
