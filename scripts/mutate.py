@@ -33,11 +33,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 import hypothesis
-import hypothesis.stateful  # noqa: F401  # here, so that no child has to import it
+import hypothesis.stateful  # here, so that no child has to import it
 import pytest
 import yaml
+from typing_extensions import override
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "scripts" / "mutants.yaml"
@@ -45,7 +47,7 @@ MEMORY_BYTES = 4 << 30
 """A broken loop may collect for ever."""
 PATIENCE = 6.0
 """A mutant is killed, too, if its tests take so many times as long as without it, and 5 s."""
-_SWAPS: Mapping[type[ast.AST], Sequence[type[ast.AST]]] = {
+_SWAPS: Mapping[type[ast.AST], Sequence[Any]] = {
     ast.Add: [ast.Sub],
     ast.Sub: [ast.Add],
     ast.Mult: [ast.Div],
@@ -99,9 +101,8 @@ def mutants(tree: ast.Module) -> list[Mutant]:
     named = []
     for it in _walk(tree, (), inside=False):
         times[it.name] += 1
-        if times[it.name] > 1:
-            it = replace(it, name=f"{it.name} #{times[it.name]}")
-        named.append(it)
+        number = f" #{times[it.name]}" if times[it.name] > 1 else ""
+        named.append(replace(it, name=it.name + number))
     return named
 
 
@@ -119,7 +120,7 @@ def _walk(node: ast.AST, scope: tuple[str, ...], *, inside: bool) -> Iterator[Mu
         for index, child in places:
             if not isinstance(child, ast.AST) or _left_alone(node, child, inside=inside):
                 continue
-            for new in _variants(node, field, child, inside=inside):
+            for new in _variants(field, child, inside=inside):
                 what = f"{ast.unparse(child)} -> {ast.unparse(new)}"
                 name = f"{'.'.join(scope) or 'module'}: {what}"
                 yield Mutant(name, getattr(child, "lineno", 0), node, field, index, new)
@@ -141,45 +142,64 @@ def _left_alone(node: ast.AST, child: ast.AST, *, inside: bool) -> bool:
             return False
 
 
-def _variants(node: ast.AST, field: str, child: ast.AST, *, inside: bool) -> Iterator[ast.AST]:
-    """What may stand in the place of *child*, which is *field* of *node*."""
-    condition = field in {"test", "guard", "ifs"}
+def _variants(field: str, child: ast.AST, *, inside: bool) -> Iterator[ast.AST]:
+    """What may stand in the place of *child*, which is *field* of its parent."""
+    yield from _operators(child)
+    yield from _operands(child)
+    if inside:
+        yield from _statements(child)
+    turned = isinstance(child, ast.Compare) and len(child.ops) == 1
+    turned |= isinstance(child, ast.UnaryOp) and isinstance(child.op, ast.Not)
+    if field in {"test", "guard", "ifs"} and isinstance(child, ast.expr) and not turned:
+        yield ast.UnaryOp(ast.Not(), child)
+
+
+def _operators(child: ast.AST) -> Iterator[ast.AST]:
     match child:
-        case ast.Compare(left, [op], rest):
-            for other in _SWAPS.get(type(op), ()):
-                yield ast.Compare(left, [other()], rest)
-            condition = False  # its sense is turned round by one of these
         case ast.Compare(left, ops, rest):
             for at, op in enumerate(ops):
-                for other in _SWAPS.get(type(op), ())[:1]:
+                for other in _SWAPS[type(op)]:
                     yield ast.Compare(left, [*ops[:at], other(), *ops[at + 1 :]], rest)
         case ast.BinOp(left, op, right):
-            for other in _SWAPS.get(type(op), ()):
+            for other in _SWAPS[type(op)]:
                 yield ast.BinOp(left, other(), right)
         case ast.BoolOp(op, values):
-            yield ast.BoolOp(_SWAPS[type(op)][0](), values)
+            for other in _SWAPS[type(op)]:
+                yield ast.BoolOp(other(), values)
+        case _:
+            pass
+
+
+def _operands(child: ast.AST) -> Iterator[ast.AST]:
+    match child:
         case ast.UnaryOp(ast.Not() | ast.USub(), operand):
             yield operand
-            condition = False
         case ast.Constant(value):
-            yield from map(ast.Constant, _other(value))
+            for other in _others(value):
+                yield ast.Constant(other)
         case ast.Call(ast.Name(name), args, keywords) if name in _CALLS:
             yield ast.Call(ast.Name(_CALLS[name]), args, keywords)
+        case _:
+            pass
+
+
+def _statements(child: ast.AST) -> Iterator[ast.AST]:
+    match child:
         case ast.AugAssign(target, op, value):
-            for other in _SWAPS.get(type(op), ()):
+            for other in _SWAPS[type(op)]:
                 yield ast.AugAssign(target, other(), value)
             yield ast.Pass()
-        case ast.Assign([ast.Attribute() | ast.Subscript(), *_]) | ast.Expr() if inside:
+        case ast.Assign([ast.Attribute() | ast.Subscript(), *_]) | ast.Expr():
             yield ast.Pass()  # without a name of its own a function would not run at all
         case ast.Break():
             yield ast.Continue()
         case ast.Continue():
             yield ast.Break()
-    if condition:
-        yield ast.UnaryOp(ast.Not(), child)
+        case _:
+            pass
 
 
-def _other(value: object) -> Iterator[object]:
+def _others(value: object) -> Iterator[bool | float | str]:
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int | float):
@@ -197,6 +217,7 @@ class _Broken(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, name: str, code: CodeType) -> None:
         self._name, self._code = name, code
 
+    @override
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
@@ -205,6 +226,7 @@ class _Broken(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return None
         return importlib.util.spec_from_loader(fullname, self, origin=self._code.co_filename)
 
+    @override
     def exec_module(self, module: ModuleType) -> None:
         exec(self._code, module.__dict__)  # noqa: S102  # our own module, with one thing changed
 
