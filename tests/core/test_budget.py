@@ -96,8 +96,10 @@ def test_no_stage_buys_what_others_have_earned(history: list[tuple[str, str]]) -
         if getattr(purses[stage], what)() is None:
             primaries[stage] += 1
         else:
-            bought[stage] = budget.hedges + budget.rescues - sum(
-                n for other, n in bought.items() if other != stage
+            bought[stage] = (
+                budget.hedges
+                + budget.rescues
+                - sum(n for other, n in bought.items() if other != stage)
             )
     for stage in STAGES:
         assert bought[stage] <= 10 + 0.045 * primaries[stage] + 1 + 1e-9

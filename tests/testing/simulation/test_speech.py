@@ -51,7 +51,7 @@ class Worker:
     """Attempts go as *courses* says, by endpoint; later sentences begin after 0.2 s."""
 
     courses: Sequence[Course]
-    speech: Speech = field(default_factory=lambda: learning())
+    speech: Speech = field(default_factory=lambda: learning(STT))
     tempos: dict[int, Tempo] = field(default_factory=dict)
     tries: list[Try] = field(default_factory=list)
 
