@@ -241,7 +241,7 @@ def test_a_failing_leader_does_not_disturb_a_rescue_that_runs_well() -> None:
     assert step.hear(1, "Two. ", at=0.6) == ["elect 1 over 0", "say 1: Two."]
 
 
-# -- what is measured, and what is stopped ----------------------------------------------------------
+# -- what is measured, and what is stopped ---------------------------------------------------------
 
 
 def measured_from(began: float, *facts: tuple[float, Fact]) -> list[str]:
