@@ -6,9 +6,9 @@
 
 *Sick*: most of the attempts of the last 4 s were slow or failed, or three in a row failed or were
 slow, whatever the time between them (an idle worker must learn too). A first token in time ends a
-row of slow ones, only an answer that was served one of failures. An open endpoint gets one-token probes at a
-constant rate and no live caller; a half-open one gets 5, 25, 100 % of the new calls, 5 s each.
-Where nobody probes, an open endpoint is half-open after `UNPROBED_S`.
+row of slow ones; a row of failures ends with an answer that was served. An open endpoint gets
+one-token probes at a constant rate and no live caller; a half-open one gets 5, 25, 100 % of the new
+calls, 5 s each. Where nobody probes, an open endpoint is half-open after `UNPROBED_S`.
 
 Pushback (429) is no sickness: the endpoint stands back until the time it gave, else for a pause
 that doubles.
