@@ -86,6 +86,7 @@ def spoken(worker: Worker, *, said_at: Sequence[float] = (5.0, 5.3)) -> Mouth:
     """Both sentences of the answer, given at these seconds."""
     judge = Judge(ANSWER, 1)
     mouth = Mouth(worker, 0, 0, ANSWER, judge, said_at[0])
+    mouth.begin()
     given = list(enumerate(said_at))
     while given or mouth.due() < math.inf:
         if given and given[0][1] <= mouth.due():

@@ -124,6 +124,7 @@ class Heard:
         mouth = Mouth(self._worker, self._call, self._lot, self._answer, self._judge, now)
         self._voices_s, self._said_at = mouth.plain(), now
         if self._voices_s is None:
+            mouth.begin()
             self.mouth = mouth
         else:
             self._plain = mouth

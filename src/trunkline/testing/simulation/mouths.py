@@ -72,11 +72,9 @@ class Mouth:
         self._judge = judge
         speech = worker.speech
         self._order = speech.order(TTS, call, lot, Mono(now))
-        tempos = [worker.tempos.setdefault(number, Tempo()) for number in self._order]
-        policy = speech.speaks(self._order, Mono(now))
-        self._machine = Synthesis(policy, tempos, speech.purse(TTS, call))
+        self._policy = speech.speaks(self._order, Mono(now))
+        self._machine: Synthesis | None = None
         self._first = worker.attempt(lot, self._order[0], Kind.PRIMARY, now)
-        self._policy = policy
         self._lanes: list[_Lane] = []
         self._leader: int | None = None
         self._given: list[int] = []  # sentences of the answer, by phrase
@@ -109,6 +107,12 @@ class Mouth:
 
     # -- what comes in ---------------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """There is something to decide."""
+        speech, tempos = self._worker.speech, self._worker.tempos
+        paces = [tempos.setdefault(number, Tempo()) for number in self._order]
+        self._machine = Synthesis(self._policy, paces, speech.purse(TTS, self._call))
+
     def say(self, place: int, now: float) -> None:
         """Sentence number *place* of the answer is given to it."""
         self._given.append(place)
@@ -123,7 +127,7 @@ class Mouth:
 
     def due(self) -> float:
         """When something happens next; infinity: nothing will."""
-        if self.settled:
+        if self.settled or self._machine is None:
             return math.inf
         at = self._machine.deadline()
         events_at = self._events[0][0] if self._events else math.inf
@@ -172,6 +176,7 @@ class Mouth:
 
     def _feed(self, fact: words.Fact, now: float) -> None:
         machine = self._machine
+        assert machine is not None  # noqa: S101  # it has begun
         machine.feed(words.Drain(Mono(max(self.drain, now))), Mono(now))
         for act in machine.feed(fact, Mono(now)):
             self._perform(act, Mono(now))

@@ -111,7 +111,7 @@ class Shard:
         )
         self.speech, self.tempos = self.policy.speech, dict[int, Tempo]()
         self._hears = STT in self.speech.routes
-        self._tried: dict[int, Counter[int]] = {}  # by turn and speech endpoint: how often
+        self._tried: dict[int, dict[int, int]] = {}  # by turn and speech endpoint: how often
         self._struck = [
             Struck(
                 order.faults or FaultPlan(version=1, faults=()), name, it.stage, it.failure_domain
@@ -158,9 +158,10 @@ class Shard:
 
     def attempt(self, lot: int, endpoint: int, kind: Kind, now: float) -> Try:
         """An attempt on a speech endpoint, in the turn that has number *lot*."""
-        tried = self._tried.setdefault(lot, Counter())
-        place = lot * ATTEMPTS + tried[endpoint] % ATTEMPTS
-        tried[endpoint] += 1
+        tried = self._tried.setdefault(lot, {})
+        before = tried.get(endpoint, 0)
+        tried[endpoint] = before + 1
+        place = lot * ATTEMPTS + before % ATTEMPTS
         course = course_of(self.draws.of(endpoint, now), place)
         call, number = divmod(lot, self.order.turns)
         struck = self._struck[endpoint]

@@ -13,7 +13,7 @@ from typing_extensions import override
 from trunkline.core import speech_plan
 from trunkline.core.attempt_words import Kind
 from trunkline.core.budget import Purse
-from trunkline.core.health import Measure
+from trunkline.core.health import READ_AGAIN_S, Measure
 from trunkline.core.hearing import HearingPolicy
 from trunkline.core.playout import WORDS_PER_S
 from trunkline.core.routing import CallState, Router
@@ -203,6 +203,8 @@ class Learning(Speech):
             stage: [names[number] for number in numbers] for stage, numbers in routes.items()
         }
         self._served: dict[tuple[int, StageName], str] = {}
+        self._hears: dict[int, tuple[Mono, HearingPolicy]] = {}  # by who is asked first
+        self._speaks: dict[int, tuple[Mono, SynthesisPolicy]] = {}
 
     @override
     def order(self, stage: StageName, call: int, lot: int, now: Mono) -> Sequence[int]:
@@ -214,14 +216,22 @@ class Learning(Speech):
     @override
     def hears(self, order: Sequence[int], now: Mono) -> HearingPolicy:
         """As long as was learnt."""
-        route = [self._names[number] for number in order]
-        return speech_plan.hearing(HearingPolicy(), self._router, route, now)
+        known = self._hears.get(order[0])
+        if known is None or now >= known[0] + READ_AGAIN_S:
+            route = [self._names[number] for number in order]
+            policy = speech_plan.hearing(HearingPolicy(), self._router, route, now)
+            known = self._hears[order[0]] = now, policy
+        return known[1]
 
     @override
     def speaks(self, order: Sequence[int], now: Mono) -> SynthesisPolicy:
         """As long as was learnt."""
-        route = [self._names[number] for number in order]
-        return speech_plan.speaking(SynthesisPolicy(), self._router, route, now)
+        known = self._speaks.get(order[0])
+        if known is None or now >= known[0] + READ_AGAIN_S:
+            route = [self._names[number] for number in order]
+            policy = speech_plan.speaking(SynthesisPolicy(), self._router, route, now)
+            known = self._speaks[order[0]] = now, policy
+        return known[1]
 
     @override
     def purse(self, stage: StageName, call: int) -> Purse | None:
