@@ -23,7 +23,7 @@ LOCK := $(UV) pip compile --universal --fork-strategy fewest --python-version 3.
 	--generate-hashes --custom-compile-command "make lock"
 LOCK_OURS := $(LOCK) --override requirements/without.txt
 
-.PHONY: demo test check fix bench soak lock clean help
+.PHONY: demo test check fix bench soak mutants lock clean help
 
 demo: .venv/.runtime  ## Place a real phone call and freeze its model; no keys (ARGS="--help" for more)
 	@$(BIN)/trunkline demo $(ARGS)
@@ -48,6 +48,9 @@ bench: .venv/.dev  ## Measure, in real time (a quiet machine gives better figure
 
 soak: .venv/.dev  ## Run all trials: real sockets, real processes, real time
 	$(BIN)/pytest trials -s $(ARGS)
+
+mutants: .venv/.dev  ## Break the core one small thing at a time: do its tests notice? (half an hour; ARGS="core/lane")
+	$(BIN)/python scripts/mutate.py $(ARGS)
 
 lock: .tools/.uv  ## Compile requirements/*.txt, and those of the peers, anew (ARGS="--upgrade" for newer versions)
 	$(LOCK_OURS) pyproject.toml requirements/runtime.in --extra espeak -o requirements/runtime.txt $(ARGS)

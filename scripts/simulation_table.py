@@ -9,22 +9,26 @@ import argparse
 import sys
 import time
 
-from trunkline.testing.simulation.figures import Figures, figures
+from trunkline.testing.simulation.figures import PERCENTILES, Figures, figures
 from trunkline.testing.simulation.policies import POLICIES, check_policies
 from trunkline.testing.simulation.run import Campaign, run
 from trunkline.testing.simulation.worlds import WORLDS, load_world, perturbed
+from trunkline.types import LLM
 
-HEAD = (
-    "| policy | p50 | p95 | p99 | p99.9 | >0.3 s | >1 s | >3 s | broken | extra | probes | left |"
-)
+HEAD = ("policy", *PERCENTILES, ">0.3 s", ">1 s", ">3 s", "broken", "extra", "probes")
 
 
-def row(it: Figures) -> str:
-    """One policy as a line of Markdown; seconds, and percent of calls, answers and steps."""
+def row(it: Figures, *, speech: bool) -> str:
+    """One policy as a line of Markdown; seconds, and percent of calls, answers and steps.
+
+    *speech*: with the extra requests to speech endpoints, in percent of utterances and replies.
+    """
     times = ["-" if s is None else f"{s:.2f}" for s in it.v2v_s.values()]
     dead = [f"{100 * share:.2f}" for share in it.dead.values()]
     left = ", ".join("-" if x.after_s is None else f"{x.after_s:.1f} s" for x in it.left) or "-"
     shares = [f"{100 * it.broken:.3f}", f"{100 * it.extra_share:.2f}", f"{100 * it.probes:.2f}"]
+    if speech:
+        shares.append(f"{100 * it.speech_extra:.2f}")
     return "| " + " | ".join([it.policy, *times, *dead, *shares, left]) + " |"
 
 
@@ -55,10 +59,12 @@ def main() -> int:
         sys.stdout.write(
             f"\n**{name}** ({campaign.workers} workers, {turns} turns in {took_s:.0f} s)\n\n"
         )
-        sys.stdout.write(f"{HEAD}\n|{'---|' * 12}\n")
+        speech = len(world.of(LLM)) < len(world.endpoints)
+        head = [*HEAD, *(["speech"] if speech else []), "left"]
+        sys.stdout.write(f"| {' | '.join(head)} |\n|{'---|' * len(head)}\n")
         for policy, them in tallies.items():
             found = figures(policy, world, them)
-            sys.stdout.write(row(found) + "\n")
+            sys.stdout.write(row(found, speech=speech) + "\n")
             sys.stdout.flush()
             broken += found.violations
             for wrong in found.wrong[:3]:

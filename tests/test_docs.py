@@ -168,7 +168,7 @@ def test_the_files_that_the_page_on_simulation_shows_are_good() -> None:
     world, script = YAML.findall(text)
     assert list(parse_world(world, "my-world.yaml").endpoints) == ["hosted", "ours"]
     plan = parse_plan(script, "my-faults.yaml")
-    assert Campaign(load_world("healthy"), ("adaptive",), 10, 2, 1, 1.0, plan).workers == 1
+    assert Campaign(load_world("speech"), ("adaptive",), 10, 2, 1, 1.0, plan).workers == 1
 
 
 def test_the_configuration_that_its_page_shows_is_good() -> None:

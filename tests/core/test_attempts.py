@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.steps import PLAN, POLICY, RICH, Step, speaking
-from trunkline.core.attempt_words import Drain, Tick
+from tests.core.steps import PLAN, POLICY, RICH, Step, noted, speaking
+from trunkline.core.attempt_words import Begin, Drain, Fact, Fill, Measured, Text, Tick
 from trunkline.core.attempts import Attempts
 from trunkline.core.budget import Budget, Purse
 from trunkline.errors import Fault
@@ -239,3 +239,44 @@ def test_a_failing_leader_does_not_disturb_a_rescue_that_runs_well() -> None:
     step.hear(0, "Two.", at=0.5)
     assert step.fail(0, at=0.51) == []
     assert step.hear(1, "Two. ", at=0.6) == ["elect 1 over 0", "say 1: Two."]
+
+
+# -- what is measured, and what is stopped ---------------------------------------------------------
+
+
+def measured_from(began: float, *facts: tuple[float, Fact]) -> list[str]:
+    """What is measured, and told for a filler, in a step begun at second *began*."""
+    machine = Attempts(POLICY, PLAN._replace(hedge_after_s=5.0), Purse(Budget(RICH)))
+    acts, todo = list(machine.feed(Begin(), Mono(began))), list(facts)
+    while todo:
+        due = machine.deadline()
+        if due is not None and due < todo[0][0]:
+            acts += machine.feed(Tick(), due)
+        else:
+            at, fact = todo.pop(0)
+            acts += machine.feed(fact, Mono(at))
+    return [noted(act) for act in acts if isinstance(act, Measured | Fill)]
+
+
+def test_times_are_measured_from_the_launch_of_an_attempt() -> None:
+    """However long the worker has been running."""
+    assert measured_from(100.0, (102.9, Text(0, "One. "))) == [
+        "measured 0: 1 x slow 1.20",
+        "fill after 2.20",
+        "measured 0: 1 x sentence 2.90",
+    ]
+
+
+def test_a_leader_that_ends_after_all_has_nothing_to_be_rescued() -> None:
+    """The rescuer is cancelled."""
+    step = Step()
+    step.hear(0, "One. ", at=0.1)
+    assert step.wait(0.5)[-1].endswith("launch 1 on 1: rescue after 'One.'")
+    assert step.end(0, at=0.6) == ["cancel 1", "settle 0: stop"]
+
+
+def test_a_plan_of_one_is_never_raced() -> None:
+    """There is nobody to race with; a plan of two that is to be raced is."""
+    plan = PLAN._replace(hedge_after_s=0.0)
+    assert Step(1, plan=plan).begun == ["launch 0 on 0: primary"]
+    assert len(Step(2, plan=plan).begun) == 2

@@ -75,3 +75,54 @@ def test_extra_requests_never_exceed_what_was_saved_and_earned(history: list[str
     bought = budget.hedges + budget.rescues
     assert bought <= 10 + 0.045 * budget.primaries + 1 + 1e-9
     assert 0 <= budget.level <= POLICY.burst
+
+
+STAGES = ("llm", "tts", "stt")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(STAGES), st.sampled_from(["primary", "hedge", "rescue"])),
+        max_size=300,
+    )
+)
+def test_no_stage_buys_what_others_have_earned(history: list[tuple[str, str]]) -> None:
+    """Each within 4.5 % of its own primaries; all together within that of all; one is owed."""
+    budget = Budget(POLICY)
+    purse = Purse(budget)
+    purses = {stage: purse.of(stage) for stage in STAGES}
+    primaries, bought = dict.fromkeys(STAGES, 0), dict.fromkeys(STAGES, 0)
+    for stage, what in history:
+        if getattr(purses[stage], what)() is None:
+            primaries[stage] += 1
+        else:
+            bought[stage] = (
+                budget.hedges
+                + budget.rescues
+                - sum(n for other, n in bought.items() if other != stage)
+            )
+    for stage in STAGES:
+        assert bought[stage] <= 10 + 0.045 * primaries[stage] + 1 + 1e-9
+    assert sum(bought.values()) <= 10 + 0.045 * budget.primaries + 1 + 1e-9
+    assert purse.rescue() or sum(bought.values()) > 0
+
+
+def test_a_thousand_spoken_replies_do_not_buy_one_request_to_a_model() -> None:
+    """The bucket is full then, and the model's part of it is what it was."""
+    budget = Budget(POLICY)
+    speaking, thinking = (Purse(budget).of(stage) for stage in ("tts", "llm"))
+    for _ in range(5):
+        assert thinking.hedge()
+    for _ in range(1000):
+        speaking.primary()
+    assert (budget.level, budget.left("tts"), budget.left("llm")) == (20, 20, 5)
+    assert not thinking.hedge()
+    assert speaking.hedge()
+
+
+def test_a_call_is_owed_one_rescue_for_all_its_stages() -> None:
+    """Whoever asks first has it."""
+    purse = Purse(Budget(BudgetPolicy(burst=0.0)))
+    assert purse.of("tts").rescue()
+    assert not purse.of("llm").rescue()
+    assert not purse.rescue()

@@ -80,6 +80,28 @@ def test_a_healthy_tail_opens_nothing() -> None:
     assert health.breaker(now) is Breaker.CLOSED
 
 
+def test_slow_ones_with_a_first_token_in_time_between_them_are_a_tail() -> None:
+    """Three calls that were late within a minute, and nobody's answer was complete yet."""
+    health, now = Health(GOOD), T
+    for i in range(6):
+        now += 20
+        assert not health.measured(Measure.SLOW, 1.2, now)
+        assert not health.measured(Measure.FIRST, 0.5, now + 1)
+        if i % 2:
+            assert not health.measured(Measure.SLOW, 1.2, now + 2)
+    assert health.breaker(now) is Breaker.CLOSED
+
+
+def test_answers_that_begin_in_time_and_break_off_are_failures_in_a_row() -> None:
+    """A first token in time is no answer."""
+    health = Health(GOOD)
+    for i in range(2):
+        assert not health.measured(Measure.FIRST, 0.5, T + 60 * i)
+        assert not health.failed(Fault.CUT, T + 60 * i + 2)
+    assert not health.measured(Measure.FIRST, 0.5, T + 120)
+    assert health.failed(Fault.CUT, T + 122)
+
+
 def test_one_that_is_cancelled_while_it_was_silent_counts_as_far_as_it_was_likely_slow() -> None:
     """Past its body it was; in the middle of it it was not."""
     health = Health(Expected(0.1, 0.2, 0.02))

@@ -56,6 +56,30 @@ def test_the_backup_of_an_endpoint_does_not_share_its_failure_domain() -> None:
     assert Desk().order() == "acb"
 
 
+def test_the_neighbours_of_an_open_endpoint_back_nobody_up() -> None:
+    """Its failure domain may be sick: sooner the one that is well again. It is so at once."""
+    desk = Desk()
+    plan = desk.router.plan(ROUTE, None, desk.call, T)
+    assert plan.candidates == ("a", "c", "b")
+    desk.breaks("a")
+    assert desk.order() == "cbA"
+    assert desk.router.plan(ROUTE, None, desk.call, T).candidates == ("c", "c", "b", "a")
+    elsewhere = Desk({name: Known(name, it.expected) for name, it in KNOWN.items()})
+    elsewhere.breaks("a")
+    assert elsewhere.router.plan(ROUTE, None, elsewhere.call, T).candidates == ("b", "c", "a")
+
+
+def test_one_that_is_much_worse_backs_nobody_up() -> None:
+    """Nor does one that failed this call twice: its first is asked again."""
+    desk = Desk()
+    for name in "bc":
+        for _ in range(2):
+            desk.call.failed(name, Fault.CUT)
+    assert desk.router.plan(ROUTE, None, desk.call, T).candidates == ("a", "a", "c", "b")
+    one = Router(RoutingPolicy(), KNOWN)
+    assert one.plan(["a"], None, one.call(0.3), T).candidates == ("a",)
+
+
 def test_who_is_slow_together_is_learnt_from_pairs() -> None:
     """Prior 0.3 in one failure domain, 0.01 else; a few hundred hedges say otherwise."""
     desk = Desk()

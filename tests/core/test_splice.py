@@ -74,7 +74,9 @@ def test_a_language_without_words_for_it_is_refused_by_name() -> None:
     """The error says what is known and how to mend it."""
     assert can_go_on("de-AT")
     assert not can_go_on("tlh")
-    with pytest.raises(InputError, match=r"'tlh'.*known: de, en, es.*continuation: prefix"):
+    with pytest.raises(
+        InputError, match=r"^language 'tlh'.*known: de, en, es.*continuation: prefix.*\.GO_ON$"
+    ):
         continuation(PROMPT, "At nine.", "turn", "tlh")
 
 
@@ -130,3 +132,21 @@ def test_the_gate_is_shut_for_all_that_was_said_and_open_for_new_words(
     assert all(gate.repeats(f"{sentence.upper()}!") for sentence in said)
     assert not gate.repeats(new.replace("a", "z").replace("c", "z").replace("e", "z") + " zz")
     assert not RepeatGate([]).repeats(new)
+
+
+def test_who_takes_over_speaks_without_an_opener_and_then_as_itself() -> None:
+    """English unless it is said; what is left begins with a capital; only the first is searched."""
+    gate = RepeatGate([CARD])
+    assert gate.new_in("Of course!") == ""
+    assert gate.new_in("Sure, okay - we open at nine.") == "We open at nine."
+    assert gate.new_in("Sure, ask away.") == "Sure, ask away."
+    assert RepeatGate([]).new_in("Sure, we open.") == "Sure, we open."
+    assert RepeatGate([CARD], "de-AT").new_in("Sicher, wir öffnen.") == "Wir öffnen."
+    assert RepeatGate([CARD], "tlh").new_in("Sure, we open.") == "Sure, we open."
+
+
+def test_an_opener_needs_a_sign_behind_it() -> None:
+    """Else it may be what the sentence is about."""
+    gate = RepeatGate([CARD])
+    assert gate.new_in("Sure enough, we open.") == "Sure enough, we open."
+    assert RepeatGate([CARD]).new_in("iPhones, sure.") == "iPhones, sure."

@@ -122,7 +122,8 @@ class Speaker:
         voices = self._desk.voices
         names = [stage.endpoint.name for stage in stages]
         policy = speaking(self._policy, self._desk.router, names, self._desk.now())
-        self._machine = Synthesis(policy, list(map(voices.tempo, names)), self._desk.state.purse)
+        purse = self._desk.state.purse.of(TTS)
+        self._machine = Synthesis(policy, list(map(voices.tempo, names)), purse)
         try:
             async with asyncio.TaskGroup() as group:
                 end: words.Settle | None = None

@@ -85,7 +85,7 @@ class Thinker:
         self._where = where
         plan, stages = self._desk.plan(LLM, self._policy)
         self._desk.journal.note("step.planned", plan._asdict(), where=where)
-        self._machine = Attempts(self._policy, plan, self._desk.state.purse)
+        self._machine = Attempts(self._policy, plan, self._desk.state.purse.of(LLM))
         self._voice.on_change = self._nudge
         fact: words.Fact = words.Begin(heard, language)
         try:

@@ -137,6 +137,8 @@ def _columns(found: Sequence[Figures]) -> list[Column]:
         ("of it", lambda it: _kinds(it.extra)),
         ("probes", lambda it: _percent(it.probes)),
     ]
+    if any(it.speech_extra for it in found):
+        columns.append(("extra speech", lambda it: _percent(it.speech_extra)))
     if any(it.left for it in found):
         columns.append(("left after s", lambda it: ", ".join(_left(x.after_s) for x in it.left)))
     return columns

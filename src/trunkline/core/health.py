@@ -4,10 +4,11 @@
                             ^---------------- sick ------------|
     any ---- refused for its configuration ----> misconfigured (for ever: a person must mend it)
 
-*Sick*: most of the attempts of the last 4 s were slow or failed, or three in a row failed, whatever
-the time between them (an idle worker must learn too). An open endpoint gets one-token probes at a
-constant rate and no live caller; a half-open one gets 5, 25, 100 % of the new calls, 5 s each.
-Where nobody probes, an open endpoint is half-open after `UNPROBED_S`.
+*Sick*: most of the attempts of the last 4 s were slow or failed, or three in a row failed or were
+slow, whatever the time between them (an idle worker must learn too). A first token in time ends a
+row of slow ones; a row of failures ends with an answer that was served. An open endpoint gets
+one-token probes at a constant rate and no live caller; a half-open one gets 5, 25, 100 % of the new
+calls, 5 s each. Where nobody probes, an open endpoint is half-open after `UNPROBED_S`.
 
 Pushback (429) is no sickness: the endpoint stands back until the time it gave, else for a pause
 that doubles.
@@ -85,7 +86,8 @@ class Health:
 
     __slots__ = (
         "_breaker", "_faults", "_gap", "_gaps", "_good_probes", "_in_a_row", "_probe_at", "_pushed",
-        "_quantile", "_recent", "_refused", "_sentences", "_served", "_since", "_ttft",
+        "_quantile", "_recent", "_refused", "_sentences", "_served", "_since", "_slow_in_a_row",
+        "_ttft",
         "pushed_back_until",
     )  # fmt: skip
 
@@ -100,7 +102,7 @@ class Health:
         self._faults = Rate(e.fault_share, n0=n0, tau_s=TAU_S)
         self._recent = Rate(0.15, n0=3.0, tau_s=SICK_TAU_S)
         self._breaker, self._since = Breaker.CLOSED, 0.0
-        self._in_a_row = self._refused = self._pushed = self._good_probes = 0
+        self._slow_in_a_row = self._in_a_row = self._refused = self._pushed = self._good_probes = 0
         self._served = False
         self._probe_at = 0.0
         self.pushed_back_until = 0.0
@@ -117,10 +119,10 @@ class Health:
             case Measure.SLOW:
                 self._ttft.add_slow(now)
                 self._sentences.add_slow(now)
-                return self._bad(now)
+                return self._late(now, 1.0)
             case Measure.CANCELLED:
                 self._sentences.add_censored(seconds, now)
-                return self._bad(now, self._ttft.add_censored(seconds, now))
+                return self._late(now, self._ttft.add_censored(seconds, now))
             case Measure.SENTENCE:
                 self._sentences.add(seconds, now)
             case Measure.GAP:
@@ -146,12 +148,13 @@ class Health:
         if fault in NO_SICKNESS:
             return False
         self._faults.add(1.0, now)
-        return self._bad(now)
+        self._in_a_row += 1
+        return self._bad(now, 1.0)
 
     def served(self, now: float) -> None:
         """An attempt completed."""
         self._served = True
-        self._refused = self._pushed = self._in_a_row = 0
+        self._refused = self._pushed = self._in_a_row = self._slow_in_a_row = 0
         self._faults.add(0.0, now)
 
     def probed(self, seconds: float | None, now: float) -> bool:
@@ -219,13 +222,19 @@ class Health:
 
     def _well(self, now: float) -> bool:
         self._recent.add(0.0, now)
+        self._slow_in_a_row = 0
         return False
 
-    def _bad(self, now: float, surely: float = 1.0) -> bool:
+    def _late(self, now: float, surely: float) -> bool:
+        """An attempt was slow, or likely so."""
+        self._slow_in_a_row += surely > SICK_SHARE
+        return self._bad(now, surely)
+
+    def _bad(self, now: float, surely: float) -> bool:
         """An attempt was slow or failed, or likely so."""
         self._recent.add(surely, now)
-        self._in_a_row += surely > SICK_SHARE
-        sick = self._in_a_row >= SICK_IN_A_ROW or self._recent.share(now) > SICK_SHARE
+        row = max(self._in_a_row, self._slow_in_a_row)
+        sick = row >= SICK_IN_A_ROW or self._recent.share(now) > SICK_SHARE
         if not sick or self.breaker(now) not in {Breaker.CLOSED, Breaker.HALF_OPEN}:
             return False
         self._breaker, self._since, self._good_probes = Breaker.OPEN, now, 0
@@ -235,4 +244,4 @@ class Health:
     def _half_open(self, now: float) -> None:
         self._breaker, self._since = Breaker.HALF_OPEN, now
         self._recent.forget()
-        self._in_a_row = 0
+        self._in_a_row = self._slow_in_a_row = 0

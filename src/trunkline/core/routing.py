@@ -11,9 +11,10 @@ Rules
     that stands alone twice, before the others); the others are tried when all else has failed. If
     none is well (panic), the two least bad are raced, if the budget allows.
  4. The backup is chosen given that the first is slow: one that then is slow too (co-slow rate pi)
-    helps nobody. The same holds for all while an endpoint is open. pi begins at 0.3 for the same
-    failure domain and 0.01 for others, and is learnt from pairs: every hedge, failover and rescue
-    is one.
+    helps nobody. The same holds for all while an endpoint is open, which says twice as much. pi
+    begins at 0.3 for the same failure domain and 0.01 for others, and is learnt from pairs: every
+    hedge, failover and rescue is one. Sooner than by one that is 2.5 s worse, the first is backed
+    up by itself.
  5. Before the first audio, the second is asked at the delay d that minimises
 
         J(d) = int_tau^4s P(X > t) P(Y > t - d) dt  +  lambda P(X > d),     d = 0.6, 0.7 ... 2.2 s
@@ -38,7 +39,7 @@ from trunkline.core.budget import Budget, BudgetPolicy, Purse
 from trunkline.core.decay import Histogram, lognormal, survival
 from trunkline.core.health import Breaker, Expected, Health, Measure
 from trunkline.errors import Fault
-from trunkline.types import Mono
+from trunkline.types import LLM, Mono
 
 PREFERENCE = (1.0, 1.2, 1.3)
 STICKY = 1.15
@@ -48,6 +49,8 @@ CO_SLOW_SAME, CO_SLOW_OTHER = 0.3, 0.01
 CO_SLOW_WEIGHT = 10.0
 PAIRS_MAX = 50.0
 CO_SLOW_COST_S = 5.0
+OPEN_SAYS = 2.0  # an open endpoint tells so many times as much of its neighbours as a slow request
+AGAIN_COST_S = 2.5
 NOTICED_S = 0.7
 LATE_S = 2.2
 AGAIN_S = 3.0
@@ -193,13 +196,21 @@ class Router:
 
         *last*: the endpoint that served this call last, None if it is new.
         """
+        ranked = self._ranked(route, last, state, now)
+        return [rank[3] for rank in ranked], sum(rank[0] == 0 for rank in ranked)
+
+    def _ranked(
+        self, route: Sequence[str], last: str | None, state: CallState, now: Mono
+    ) -> list[tuple[int, float, int, str]]:
+        """By tier (0: those that are well), score, place in the route and name."""
         ranked = []
         sick = [name for name in route if self.health(name).breaker(now) is Breaker.OPEN]
         for place, name in enumerate(route):
             health = self.health(name)
             score = health.score(now) * PREFERENCE[min(place, 2)] * state.sourness(name)
             if sick:
-                score += CO_SLOW_COST_S * max(self.co_slow(other, name) for other in sick)
+                shared = max(self.co_slow(other, name) for other in sick)
+                score += CO_SLOW_COST_S * min(1.0, OPEN_SAYS * shared)
             mine = name == last
             draw = 0.0 if mine else state.draw if last is None else None
             if health.admits(draw, now):
@@ -214,7 +225,7 @@ class Router:
                 (tier, score + CO_SLOW_COST_S * self.co_slow(first, name), place, name)
                 for tier, score, place, name in ranked[1:]
             )
-        return [rank[3] for rank in ranked], sum(rank[0] == 0 for rank in ranked)
+        return ranked
 
     def plan(
         self,
@@ -225,9 +236,12 @@ class Router:
         policy: AttemptPolicy = LEARNT,
     ) -> Plan:
         """The plan of the next step of a call over the endpoints *route*; *last* as in `order`."""
-        names, well = self.order(route, last, state, now)
-        if well == 1 < len(names):
-            names.insert(1, names[0])  # sooner the one that is well again than one that is not
+        ranked = self._ranked(route, last, state, now)
+        names, well = [rank[3] for rank in ranked], sum(rank[0] == 0 for rank in ranked)
+        if well and len(names) > 1:
+            _, score, _, first = ranked[0]
+            if well == 1 or ranked[1][1] > score + AGAIN_COST_S:
+                names.insert(1, first)
         first, backup = names[0], names[min(1, len(names) - 1)]
         gap_s = min(max(self.health(first).gap_p999_s(now), GAP_FLOOR_S[0]), GAP_FLOOR_S[1])
         draw = state.next_draw()
@@ -235,7 +249,7 @@ class Router:
             hedge_s = escalate_s = policy.hedge_after_s
         else:
             escalate_s, share = self.hedge_delay(first, backup, now)
-            may = draw < share or self.budget.level >= self.budget.policy.burst / 2
+            may = draw < share or self.budget.left(LLM) >= self.budget.policy.burst / 2
             hedge_s = (escalate_s if may else LATE_S) if well else 0.0
         recovery_s, gap_set_s = policy.recovery_q95_s, policy.gap_floor_s
         empty_s = policy.gap_floor_empty_s

@@ -15,8 +15,9 @@ from trunkline.core.health import Measure
 from trunkline.core.routing import CallState, Router
 from trunkline.errors import Fault
 from trunkline.testing.simulation.lanes import Lane
+from trunkline.testing.simulation.speech import Learning, Routes
 from trunkline.testing.simulation.turn import Machine, Policy, Turn
-from trunkline.types import Mono
+from trunkline.types import LLM, Mono
 
 _ON_ITS_OWN = {Kind.PRIMARY, Kind.CONTINUE}
 
@@ -28,28 +29,36 @@ class Adaptive(Policy):
         self,
         router: Router,
         names: Sequence[str],
+        models: Sequence[int],
+        routes: Routes,
         draws: Sequence[float],
         policy: AttemptPolicy,
     ) -> None:
         self.names, self.router = tuple(names), router
         self._number = {name: number for number, name in enumerate(self.names)}
+        self._models = [self.names[number] for number in models]
+        self.speech = Learning(routes, router, self.names, self.state)
         self._draws = draws
         self._policy = policy
         # In each of two steps: silent up to the last moment, a token, and silent again.
         self.dead_max_s = 4 * (policy.give_up_s + 1.0)
-        self._calls: dict[int, tuple[CallState, str | None]] = {}
+        self._calls: dict[int, CallState] = {}
+        self._last: dict[int, str] = {}  # which model served the call last
 
     @override
     def begin(self, turn: Turn, now: Mono) -> tuple[Machine, Sequence[int]]:
         """Plan the step."""
-        state, last = self._calls.get(turn.call) or (
-            self.router.call(self._draws[turn.call % len(self._draws)]),
-            None,
-        )
-        self._calls[turn.call] = state, last
-        plan = self.router.plan(self.names, last, state, now, self._policy)
-        machine = Attempts(self._policy, plan, state.purse)
+        state, last = self.state(turn.call), self._last.get(turn.call)
+        plan = self.router.plan(self._models, last, state, now, self._policy)
+        machine = Attempts(self._policy, plan, state.purse.of(LLM))
         return machine, [self._number[name] for name in plan.candidates]
+
+    def state(self, call: int) -> CallState:
+        """What routing remembers of *call*."""
+        found = self._calls.get(call)
+        if found is None:
+            found = self._calls[call] = self.router.call(self._draws[call % len(self._draws)])
+        return found
 
     @override
     def measured(self, turn: Turn, lane: Lane, act: Measured, now: Mono) -> None:
@@ -73,7 +82,7 @@ class Adaptive(Policy):
         """Routing is to know, unless it rightly had nothing to add."""
         name = self.names[lane.endpoint]
         if fault is not Fault.EMPTY or not turn.said:
-            self._calls[turn.call][0].failed(name, fault)
+            self._calls[turn.call].failed(name, fault)
             self.router.failed(name, fault, now)
 
     @override
@@ -82,7 +91,7 @@ class Adaptive(Policy):
         if lane.suspected is None:
             return
         name = self.names[lane.endpoint]
-        self._calls[turn.call][0].failed(name, lane.suspected)
+        self._calls[turn.call].failed(name, lane.suspected)
         if lane.suspected is not Fault.SILENT:
             self.router.failed(name, lane.suspected, now)
 
@@ -97,12 +106,14 @@ class Adaptive(Policy):
         if winner is not None:
             name = self.names[winner.endpoint]
             self.router.served(name, now)
-            self._calls[turn.call] = self._calls[turn.call][0], name
+            self._last[turn.call] = name
 
     @override
     def over(self, call: int) -> None:
         """The call has ended."""
         self._calls.pop(call, None)
+        self._last.pop(call, None)
+        self.speech.over(call)
 
     @override
     def probes(self, now: Mono) -> Sequence[int]:

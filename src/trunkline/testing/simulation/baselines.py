@@ -23,6 +23,7 @@ from trunkline.core import attempt_words as words
 from trunkline.core.phrases import Phrases
 from trunkline.errors import Fault
 from trunkline.testing.simulation.lanes import Lane
+from trunkline.testing.simulation.speech import Speech
 from trunkline.testing.simulation.turn import Machine, Policy, Turn
 from trunkline.types import Mono, ToolCall, ToolCallDelta
 
@@ -164,9 +165,10 @@ class Plain:
 class Baseline(Policy):
     """A worker of theirs: what a call learnt of its endpoints is all that is known."""
 
-    def __init__(self, habit: Habit, endpoints: int) -> None:
-        self._habit, self._endpoints = habit, endpoints
-        self.dead_max_s = (PATIENCE_S + 5.0) * endpoints * 2  # each endpoint, in both steps
+    def __init__(self, habit: Habit, models: Sequence[int], speech: Speech) -> None:
+        self._habit, self._models, self.speech = habit, models, speech
+        stages = 2 + 4 * len(speech.routes)  # each endpoint, in both steps; and of speech
+        self.dead_max_s = (PATIENCE_S + 5.0) * max(len(models), 2) * stages
         self._sour: dict[int, list[int]] = {}
         self._served: dict[int, int] = {}
 
@@ -179,8 +181,8 @@ class Baseline(Policy):
             failed = sour.index(endpoint) + 1 if endpoint in sour else 0
             return failed, endpoint != last, endpoint
 
-        order = sorted(range(self._endpoints), key=rank)
-        return Plain(self._habit, self._endpoints), order
+        order = sorted(self._models, key=rank)
+        return Plain(self._habit, len(order)), order
 
     @override
     def failed(self, turn: Turn, lane: Lane, fault: Fault, now: Mono) -> None:
@@ -207,3 +209,4 @@ class Baseline(Policy):
         """The call has ended."""
         self._sour.pop(call, None)
         self._served.pop(call, None)
+        self.speech.over(call)

@@ -41,9 +41,10 @@ def load_setting(name: str) -> Setting:
     config = load(world.config)
     agent = _agent(config, world.agent, str(world.config))
     route = config.agents[agent].routes[LLM]
-    if list(world.endpoints) != list(route):
+    models = [model for model, it in world.endpoints.items() if it.stage == LLM]
+    if models != list(route):
         raise InputError(
-            f"{name}: endpoints are {', '.join(world.endpoints)}, but the llm route of {agent} in "
+            f"{name}: its models are {', '.join(models)}, but the llm route of {agent} in "
             f"{world.config} is {', '.join(route)}. Name the same ones in the same order"
         )
     return Setting(world, attempt_policy(config.agents[agent].policy))

@@ -75,7 +75,7 @@ class Draws:
             self._base.append(dice.cast(base, TROUBLES[endpoint.troubles], endpoint.stretch))
             spells = []
             for weather in world.weather:
-                if weather.endpoint == name or weather.failure_domain == endpoint.failure_domain:
+                if weather.strikes(name, endpoint):
                     law, troubles = _in(weather, endpoint, base)
                     drawn = dice.cast(law, troubles, endpoint.stretch)
                     spells.append(Spell(weather.from_s, weather.to_s, drawn))

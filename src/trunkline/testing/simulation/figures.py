@@ -39,6 +39,7 @@ class Figures:
     *v2v_s* by percentile (None: not estimable from so few turns; infinity: so many were never
     answered). *dead*: shares of calls with dead air of more than so many seconds, or a broken
     answer. *extra*: full requests beyond one a step, as a share of steps, by kind; *probes* alike.
+    *speech_extra*: extra attempts on speech endpoints, as a share of utterances and replies.
     """
 
     policy: str
@@ -49,6 +50,7 @@ class Figures:
     broken: float
     extra: Mapping[str, float]
     probes: float
+    speech_extra: float
     left: tuple[Left, ...]
     violations: int
     wrong: tuple[str, ...]
@@ -77,6 +79,7 @@ class Figures:
             "extra_requests": {kind: round(share, 6) for kind, share in self.extra.items()},
             "extra_requests_total": round(self.extra_share, 6),
             "probes": round(self.probes, 6),
+            "extra_speech_requests": round(self.speech_extra, 6),
             "left": [
                 {"endpoints": list(it.endpoints), "sick_from_s": it.from_s, "after_s": it.after_s}
                 for it in self.left
@@ -96,6 +99,7 @@ def figures(policy: str, world: World, tallies: Sequence[Tally]) -> Figures:
     requests: Counter[str] = sum((it.requests for it in tallies), Counter())
     steps = max(requests.pop("primary", 0), 1)
     probes = requests.pop("probe", 0)
+    speech, speech_extra = requests.pop("speech", 0), requests.pop("speech extra", 0)
     calls = len(np.unique(call))
     silent_s = np.where(broken, math.inf, dead_s)
     dead = {s: len(np.unique(call[silent_s > s])) / max(calls, 1) for s in DEAD_S}
@@ -111,6 +115,7 @@ def figures(policy: str, world: World, tallies: Sequence[Tally]) -> Figures:
         float(broken.mean()) if len(broken) else 0.0,
         {kind: requests[kind] / steps for kind in sorted(requests)},
         probes / steps,
+        speech_extra / max(speech, 1),
         left(world, tallies),
         sum(it.wrong_count for it in tallies),
         tuple(what for it in tallies for what in it.wrong),
@@ -139,8 +144,7 @@ def left(world: World, tallies: Sequence[Tally]) -> tuple[Left, ...]:
             name
             for name, endpoint in world.endpoints.items()
             for weather in world.weather
-            if weather.from_s == from_s
-            and (weather.endpoint == name or weather.failure_domain == endpoint.failure_domain)
+            if weather.from_s == from_s and weather.strikes(name, endpoint)
         }
         to_s = max(weather.to_s for weather in world.weather if weather.from_s == from_s)
         there = np.isin(asked, [names.index(name) for name in sick])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from trunkline.core.attempt_words import Settle
 from trunkline.core.deeds import deed_key
+from trunkline.core.synthesis_words import Release
 from trunkline.testing.simulation.answers import Answer
 from trunkline.testing.simulation.lanes import Lane
 from trunkline.types import CallId, ToolCall
@@ -51,6 +52,24 @@ class Judge:
         self.note(f"{'repeated' if place < due else 'left out before'}: {sentence!r}")
         self._said = max(due, place + 1)
         return place
+
+    def hear(self, due: tuple[int, int], act: Release, text: str) -> tuple[int, int]:
+        """The voice says the words of *act*, which are of *text*; *due* is the phrase, and the
+        character in it, that comes next. What comes after them."""
+        phrase, at = due
+        if act.phrase != phrase:
+            self.note(f"phrase {act.phrase} is heard where {phrase} is due")
+        for word in act.words:
+            begins = at + len(text[at:]) - len(text[at:].lstrip())
+            if word.start != begins:
+                what = "again" if word.start < begins else "and what is before it is not"
+                self.note(f"{text[word.start : word.end]!r} is heard {what}")
+            at = word.end
+        if not act.complete:
+            return phrase, at
+        if text[at:].strip():
+            self.note(f"never heard: {text[at:]!r}")
+        return phrase + 1, 0
 
     def execute(self, calls: Sequence[ToolCall]) -> None:
         """The tools that a step asked for are run."""

@@ -11,6 +11,7 @@ decides is the same as if every word had been an event.
 """
 
 import math
+from collections.abc import Mapping
 
 from trunkline.core.attempt_words import Ended, Fact, Failed, Kind, Text, ToolPart
 from trunkline.errors import Fault
@@ -94,7 +95,7 @@ class Lane:
         self.fault = None
         hold_s = math.inf if script.hold_s is None else script.hold_s
         at = self._place(script)
-        if (fault := _ENDS.get(script.kind)) is not None:
+        if (fault := ENDS.get(script.kind)) is not None:
             self._fail(at, fault)
             return
         match script.kind:
@@ -117,9 +118,9 @@ class Lane:
                 self._fail(0, Fault.UNREACHABLE)
                 self.first = self.launched
             case FaultKind.STATUS:
-                self._fail(0, _STATUS.get(script.status, _by_class(script.status)))
+                self._fail(0, fault_of_status(script.status))
             case _:
-                pass  # one of `_ENDS`
+                pass  # one of `ENDS`
 
     def _place(self, script: FaultScript) -> int:
         if script.after_s is not None:
@@ -175,14 +176,16 @@ class Lane:
         return Ended(self.number, self.reason)
 
 
-_ENDS = {
+ENDS: Mapping[FaultKind, Fault] = {
     FaultKind.CUT: Fault.CUT,
     FaultKind.TRUNCATE: Fault.CUT,
     FaultKind.MALFORMED: Fault.MALFORMED,
     FaultKind.ERROR_INSIDE: Fault.UNAVAILABLE,
 }
+"""Faults that end an attempt behind what it has said."""
 _STATUS = {429: Fault.THROTTLED, 408: Fault.UNAVAILABLE}
 
 
-def _by_class(status: int) -> Fault:
-    return Fault.REFUSED if status < 500 else Fault.UNAVAILABLE
+def fault_of_status(status: int) -> Fault:
+    """What an HTTP status is to us."""
+    return _STATUS.get(status, Fault.REFUSED if status < 500 else Fault.UNAVAILABLE)

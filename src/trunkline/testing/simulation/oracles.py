@@ -18,10 +18,11 @@ from trunkline.core.health import COSTS, FAULT_COST_S, Breaker, Expected, Health
 from trunkline.core.phrases import Phrases
 from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.errors import Fault
-from trunkline.testing.simulation.baselines import Baseline, Habit
-from trunkline.testing.simulation.draws import Drawn, Draws, Trouble
+from trunkline.testing.simulation.baselines import PATIENCE_S, Baseline, Habit
+from trunkline.testing.simulation.draws import ATTEMPTS, Drawn, Draws, Trouble
+from trunkline.testing.simulation.speech import Routes, Speech, course_of
 from trunkline.testing.simulation.turn import Machine, Turn
-from trunkline.types import Mono, ToolCall, ToolCallDelta
+from trunkline.types import Mono, StageName, ToolCall, ToolCallDelta
 
 FIRST_SENTENCE_WORDS = 10
 """Of the usual answer; the truth about a sentence needs no more than this."""
@@ -179,15 +180,31 @@ class Everything:
         return [*others, words.Settle(lane, reason, calls)]
 
 
+class Foresight(Speech):
+    """Speech by whoever will be first, and is seen to go on."""
+
+    def __init__(self, routes: Routes, draws: Draws) -> None:
+        super().__init__(routes, PATIENCE_S)
+        self._draws = draws
+
+    @override
+    def order(self, stage: StageName, call: int, lot: int, now: Mono) -> Sequence[int]:
+        def rank(endpoint: int) -> tuple[bool, float]:
+            course = course_of(self._draws.of(endpoint, now), lot * ATTEMPTS)
+            return not course.plain, course.first_s
+
+        return sorted(self.routes[stage], key=rank)
+
+
 class Clairvoyant(Baseline):
     """A worker that sees what every endpoint would have said, and when."""
 
-    def __init__(self, endpoints: int) -> None:
-        super().__init__(Habit(), endpoints)
+    def __init__(self, models: Sequence[int], speech: Speech) -> None:
+        super().__init__(Habit(), models, speech)
 
     @override
     def begin(self, turn: Turn, now: Mono) -> tuple[Machine, Sequence[int]]:
-        return Everything(self._endpoints), range(self._endpoints)
+        return Everything(len(self._models)), self._models
 
     @override
     def failed(self, turn: Turn, lane: object, fault: Fault, now: Mono) -> None:

@@ -12,9 +12,11 @@ from trunkline.errors import InputError
 from trunkline.testing.simulation.adaptive import Adaptive
 from trunkline.testing.simulation.baselines import HABITS, Baseline
 from trunkline.testing.simulation.draws import Draws
-from trunkline.testing.simulation.oracles import Clairvoyant, RegimeRouter
+from trunkline.testing.simulation.oracles import Clairvoyant, Foresight, RegimeRouter
+from trunkline.testing.simulation.speech import Speech
 from trunkline.testing.simulation.turn import Policy
 from trunkline.testing.simulation.worlds import World
+from trunkline.types import LLM, STT, TTS, StageName
 
 POLICIES = (*HABITS, "adaptive", "regime-oracle", "clairvoyant")
 
@@ -38,26 +40,26 @@ def policy_named(
 
     *attempts* is what a configuration sets of our own policy.
     """
-    endpoints = len(world.endpoints)
+    models, routes = world.of(LLM), {it: world.of(it) for it in (STT, TTS) if world.of(it)}
     if name == "clairvoyant":
-        return Clairvoyant(endpoints)
+        return Clairvoyant(models, Foresight(routes, draws))
     if name in HABITS:
         habit = HABITS[name]
         if name == "p95-hedge":  # of what its operator measured on a good day
-            p95_s = float(np.quantile(draws.of(0, -1.0).first_s, 0.95))
+            p95_s = float(np.quantile(draws.of(models[0], -1.0).first_s, 0.95))
             habit = replace(habit, hedge_after_s=p95_s)
-        return Baseline(habit, endpoints)
+        return Baseline(habit, models, Speech(routes, habit.read_s))
     told = known(world)
     if name == "regime-oracle":
         router: Router = RegimeRouter(RoutingPolicy(), told, draws)
     else:
         router = Router(RoutingPolicy(), told)
-    return Adaptive(router, tuple(told), calls, attempts)
+    return Adaptive(router, tuple(told), models, routes, calls, attempts)
 
 
 def known(world: World) -> Mapping[str, Known]:
     """What the policy is told of each endpoint before it has measured anything."""
     return {
-        name: Known(it.failure_domain, expected(it.expected))
+        name: Known(it.failure_domain, expected(it.expected, StageName(it.stage)))
         for name, it in world.endpoints.items()
     }

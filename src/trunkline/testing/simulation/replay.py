@@ -24,10 +24,10 @@ from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.errors import EndpointError, InputError
 from trunkline.testing.simulated import endpoint
 from trunkline.testing.simulation.draws import ATTEMPTS
+from trunkline.testing.simulation.heard import VOICES
 from trunkline.testing.simulation.lanes import Lane
 from trunkline.testing.simulation.policies import known
 from trunkline.testing.simulation.shard import Order, Shard
-from trunkline.testing.simulation.turn import VOICES
 from trunkline.types import (
     LLM,
     TTS,
@@ -60,8 +60,11 @@ class Replay:
     """Replays the calls of *order*; `open_streams` must be 0 afterwards."""
 
     def __init__(self, order: Order) -> None:
-        if order.world.talk.tool_share or order.faults is not None:
-            raise InputError("only worlds without tools and without a fault script are replayed")
+        speech = len(order.world.of(LLM)) < len(order.world.endpoints)
+        if order.world.talk.tool_share or order.faults is not None or speech:
+            raise InputError(
+                "only worlds of models alone, without tools and a fault script, are replayed"
+            )
         self.shard = Shard(order)
         self._order = order
         self._router = Router(RoutingPolicy(), known(order.world))

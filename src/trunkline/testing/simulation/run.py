@@ -81,7 +81,7 @@ def _check_simulated(fault: FaultConfig, world: World) -> None:
     on, what = fault.on, f"fault {fault.what.value}"
     if not any(on.holds(name, it.stage, it.failure_domain) for name, it in world.endpoints.items()):
         known = ", ".join(
-            f"{name} (llm, {e.failure_domain})" for name, e in world.endpoints.items()
+            f"{name} ({e.stage}, {e.failure_domain})" for name, e in world.endpoints.items()
         )
         raise InputError(f"{what}: no endpoint of this world is meant. There are: {known}")
     if fault.match is not None:

@@ -17,19 +17,27 @@ import numpy as np
 
 from trunkline.core.attempt_words import AttemptPolicy, Kind
 from trunkline.core.decay import SLOW_S
+from trunkline.core.tempo import Tempo
 from trunkline.testing.fault_plan import FaultPlan, Struck
 from trunkline.testing.faults import FaultKind, FaultScript
 from trunkline.testing.laws import ARRIVALS_SHAPE, LAWS, Law
 from trunkline.testing.simulation.answers import Answer, answers
 from trunkline.testing.simulation.draws import ATTEMPTS, Draws, Floats, Trouble
+from trunkline.testing.simulation.ears import Ear
+from trunkline.testing.simulation.heard import VOICES
 from trunkline.testing.simulation.policies import policy_named
-from trunkline.testing.simulation.turn import VOICES, Policy, Turn
+from trunkline.testing.simulation.speech import Try, course_of
+from trunkline.testing.simulation.turn import Policy, Turn
 from trunkline.testing.simulation.worlds import World
-from trunkline.types import Mono
+from trunkline.types import STT, Mono
 
 PROBE_EVERY_S = 1.0
 """How often a worker looks whether a probe is due, and how long one may take: `calls.probes`."""
 PROBE_WAIT_S = SLOW_S
+SPOKEN_SHARE, SPOKEN_MIN_S, SPOKEN_MAX_S = 0.5, 0.4, 4.0
+"""How long the caller speaks, of the time since the reply before."""
+SENTENCE_STRIDE = 97
+"""The first audio of later sentences is drawn from other turns' lots, so far apart."""
 WRONG_MAX = 20
 """Violations that a shard reports in words; all are counted."""
 
@@ -101,6 +109,9 @@ class Shard:
         self.policy: Policy = policy_named(
             order.policy, world, order.attempts, self.draws, self.call_draws
         )
+        self.speech, self.tempos = self.policy.speech, dict[int, Tempo]()
+        self._hears = STT in self.speech.routes
+        self._tried: dict[int, dict[int, int]] = {}  # by turn and speech endpoint: how often
         self._struck = [
             Struck(
                 order.faults or FaultPlan(version=1, faults=()), name, it.stage, it.failure_domain
@@ -145,6 +156,35 @@ class Shard:
             return None
         return struck.strike(turn.call + 1, turn.number + 1, now, self._chance[turn.lot])
 
+    def attempt(self, lot: int, endpoint: int, kind: Kind, now: float) -> Try:
+        """An attempt on a speech endpoint, in the turn that has number *lot*."""
+        tried = self._tried.setdefault(lot, {})
+        before = tried.get(endpoint, 0)
+        tried[endpoint] = before + 1
+        place = lot * ATTEMPTS + before % ATTEMPTS
+        course = course_of(self.draws.of(endpoint, now), place)
+        call, number = divmod(lot, self.order.turns)
+        struck = self._struck[endpoint]
+        if struck and (script := struck.strike(call + 1, number + 1, now, self._chance[lot])):
+            course.suffer(script)
+        if kind is Kind.PRIMARY:
+            self._asked.append((now, endpoint))
+        if self.world.judge_from_s <= now < self.world.judge_to_s:
+            self._requests["speech" if kind is Kind.PRIMARY else "speech extra"] += 1
+        self._hash.update(struct.pack("<iid", lot, endpoint, now))
+        return Try(endpoint, kind, now, course)
+
+    def voiced(self, seconds: float, now: Mono) -> None:
+        """A sentence was said with nothing ahead of it, and got its first audio so much later."""
+        self.policy.voiced(seconds, now)
+
+    def begins_s(self, it: Try, lot: int, sentence: int) -> float:
+        """Seconds to the first audio of sentence number *sentence* of an attempt."""
+        if not sentence:
+            return it.course.first_s
+        first_s = self.draws.of(it.endpoint, it.asked).first_s
+        return first_s[(lot * ATTEMPTS + sentence * SENTENCE_STRIDE) % len(first_s)]
+
     def repeats(self, turn: Turn) -> bool:
         """Whether a rescuer in this turn begins with the last sentence that was heard."""
         return self._repeats[turn.lot]
@@ -163,8 +203,23 @@ class Shard:
         lot = call * self.order.turns + number
         answer = self.answer(lot)
         turn = Turn(self, call, number, lot, answer, tool=self._tool[lot])
-        turn.began = began
-        self._push(began + self.ear_s[lot], turn)
+        if not self._hears:
+            turn.heard.began = began
+            self._push(began + self.ear_s[lot], turn)
+            return
+        spoken_s = max(min(SPOKEN_MAX_S, SPOKEN_SHARE * self.caller_s[lot]), SPOKEN_MIN_S)
+        turn.heard.began = max(began, spoken_s)
+        starts = turn.heard.began - spoken_s
+        turn.ear = Ear(self, call, lot, starts, turn.heard.began)
+        self._push(starts, _Listening(self, turn, turn.ear))
+
+    def heard(self, turn: Turn, ear: Ear) -> None:
+        """The caller's words are known, or never will be."""
+        if ear.lost:
+            turn.unheard(ear.heard_at)
+            self._end_turn(turn)
+        else:
+            self._push(max(turn.heard.began + self.ear_s[turn.lot], ear.heard_at), turn)
 
     def _end_turn(self, turn: Turn) -> None:
         self._turns += 1
@@ -175,20 +230,22 @@ class Shard:
         if turn.judge.wrong:
             for what in turn.judge.wrong:
                 self._violation(f"call {turn.call} turn {turn.number}: {what}")
-        asked_at = turn.began + self.ear_s[turn.lot]
+        asked_at = turn.heard.began + self.ear_s[turn.lot]
         self._asked.append((asked_at, turn.primary))
-        row = (turn.call, turn.number, turn.v2v_s, turn.gap_s, turn.drain, turn.primary)
+        self._tried.pop(turn.lot, None)
+        heard = turn.heard
+        row = (turn.call, turn.number, heard.v2v_s, heard.gap_s, heard.drain, turn.primary)
         self._hash.update(struct.pack("<iidddi", *row) + bytes(map(_CODE.__getitem__, turn.extra)))
         world = self.world
-        if world.judge_from_s <= turn.began < world.judge_to_s:
+        if world.judge_from_s <= heard.began < world.judge_to_s:
             answered = turn.said or not turn.broken
-            v2v_s = turn.v2v_s if answered else math.inf  # a failure is infinitely late
+            v2v_s = heard.v2v_s if answered else math.inf  # a failure is infinitely late
             self._rows.append((turn.call, v2v_s, dead_s, turn.broken))
             self._requests["primary"] += turn.step + 1
             for kind in turn.extra:
                 self._requests[kind.value] += 1
         if turn.number + 1 < self.order.turns:
-            began = turn.drain + self.caller_s[turn.lot]
+            began = heard.drain + self.caller_s[turn.lot]
             self._begin_turn(turn.call, turn.number + 1, began)
         else:
             self._open -= 1
@@ -269,6 +326,25 @@ class _Probing:
         """Send them."""
         self.shard.probe(now)
         return now + PROBE_EVERY_S
+
+
+@dataclass(slots=True)
+class _Listening:
+    """The caller of *turn* speaks, and somebody listens."""
+
+    shard: Shard
+    turn: Turn
+    ear: Ear
+    begun: bool = False
+
+    def advance(self, now: float) -> float:
+        """Something is due for the ear; in the end the turn begins."""
+        again = self.ear.advance(now) if self.begun else self.ear.begin()
+        self.begun = True
+        if not self.ear.plain and not self.ear.done:
+            return again
+        self.shard.heard(self.turn, self.ear)
+        return math.inf
 
 
 @dataclass(frozen=True, slots=True)

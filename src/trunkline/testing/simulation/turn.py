@@ -3,9 +3,6 @@
 The turn is the shell around a machine: it launches simulated attempts, hands the machine their
 facts in the order of time, performs its acts and keeps the playout clock, as `calls/` does for a
 live call. It decides nothing. Whatever the machine does, the turn checks (`Judge`).
-
-The playout clock: a sentence that is given to the voice sounds once the voice has made its first
-audio and the sentence before it is over. The drain time E is the end of the last one.
 """
 
 import math
@@ -18,8 +15,12 @@ from trunkline.errors import Fault
 from trunkline.testing.faults import FaultScript
 from trunkline.testing.simulation.answers import Answer
 from trunkline.testing.simulation.draws import ATTEMPTS, Draws
+from trunkline.testing.simulation.ears import Ear
+from trunkline.testing.simulation.heard import Heard, Loud
 from trunkline.testing.simulation.judge import Judge
 from trunkline.testing.simulation.lanes import Lane
+from trunkline.testing.simulation.mouths import Mouth
+from trunkline.testing.simulation.speech import Speech
 from trunkline.types import Mono
 
 NOTICED_S = 1.5
@@ -44,10 +45,11 @@ class Policy:
     """Who decides, for all calls of one worker: the endpoints' estimates live here.
 
     Inherit from it: whoever learns nothing from an event leaves its method out. *dead_max_s*: no
-    silence may be longer, whatever the endpoints do.
+    silence may be longer, whatever the endpoints do. *speech* decides about the other stages.
     """
 
     dead_max_s: float
+    speech: Speech
 
     def begin(self, turn: "Turn", now: Mono) -> tuple[Machine, Sequence[int]]:
         """The machine of the turn's next step, and the endpoints to try, by number."""
@@ -83,15 +85,11 @@ class Policy:
         """A probe was answered after *seconds*, or not in time."""
 
 
-class Worker(Protocol):
+class Worker(Loud, Protocol):
     """What a turn needs of the worker that it runs on."""
 
     draws: Draws
     policy: Policy
-    voice_s: list[float]
-    """Seconds to first audio, `VOICES` a turn."""
-
-    transport_s: float
 
     def strike(self, turn: "Turn", endpoint: int, now: float) -> FaultScript | None:
         """The fault that befalls a request, if any."""
@@ -100,32 +98,26 @@ class Worker(Protocol):
         """Whether a rescuer in this turn begins with the last sentence that was heard."""
 
 
-VOICES = 16
-"""Draws of the voice's first audio per turn; longer answers begin again."""
-
-
 class Turn:
     """Turn *number* of call *call*, whose caller stopped speaking at *began*.
 
-    After `done`: *v2v_s* from there to the first audio, *gap_s* the longest silence inside the
-    reply, *broken*: some of the answer was never said.
+    *heard* is what the caller hears. After `done`: *broken* says whether some of the answer was
+    never said.
     """
 
     __slots__ = (
         "_asked",
+        "_closing",
         "_next",
         "_order",
-        "_said",
-        "_voiced_at",
         "_worker",
         "answer",
-        "began",
         "broken",
         "call",
         "done",
-        "drain",
+        "ear",
         "extra",
-        "gap_s",
+        "heard",
         "judge",
         "lanes",
         "lot",
@@ -135,7 +127,6 @@ class Turn:
         "primary",
         "step",
         "tool",
-        "v2v_s",
     )
 
     def __init__(
@@ -150,22 +141,28 @@ class Turn:
         """What the policy keeps about this turn."""
         self._order: Sequence[int] = ()
         self._asked: dict[int, int] = {}
-        self._next: Lane | None = None
-        self._said = 0
-        self._voiced_at = -math.inf
+        self._next: Lane | Mouth | None = None
+        self._closing = False  # the model is done, the voice is not
+        self.heard = Heard(worker, call, lot, answer, self.judge)
+        self.ear: Ear | None = None
+        """Hears what the caller says before the turn, where a world has recognisers."""
         self.step = -1
         self.primary = -1
-        self.began = 0.0
-        self.drain = -math.inf
-        self.v2v_s, self.gap_s = math.inf, 0.0
         self.extra: list[words.Kind] = []
         self.broken = self.done = False
+
+    def unheard(self, at: float) -> None:
+        """Nobody could tell what the caller said: at that second the call says so."""
+        self.broken = self.done = True
+        self.heard.end(at, broken=True)
 
     # -- time ------------------------------------------------------------------------------------
 
     def begin(self, now: float) -> float:
         """Start the next step; when the turn wants to be advanced next."""
         self.step += 1
+        if self.ear is not None and not self.ear.done:
+            self.ear.advance(now)
         self.lanes = []
         self.machine, self._order = self._worker.policy.begin(self, Mono(now))
         self._feed(BEGIN, now)
@@ -173,23 +170,32 @@ class Turn:
 
     def advance(self, now: float) -> float:
         """Something is due *now*; when the next thing is (infinity: nothing, the turn is done)."""
-        if self.machine is None:
-            return self.begin(now)
-        lane = self._next
-        if lane is not None:
-            self._report(lane, now)
-        elif not self._catch_up(now):
-            self._feed(TICK, now)
+        match self._next:
+            case Mouth():
+                self._spoken(now)
+            case _ if self.machine is None:
+                return self.begin(now)
+            case Lane():
+                self._report(self._next, now)
+            case None:
+                if not self._catch_up(now):
+                    self._feed(TICK, now)
+        if self._closing:
+            return self._schedule()
         if self.machine is None and not self.done:
             return now + TOOL_S  # the tool runs, then the model is asked again
         return self._schedule()
 
     def _schedule(self) -> float:
-        if self.machine is None:
-            return math.inf
-        soonest = self.machine.deadline()
-        due = math.inf if soonest is None else float(soonest)
         self._next = None
+        due = math.inf
+        if self.machine is not None and (soonest := self.machine.deadline()) is not None:
+            due = float(soonest)
+        mouth = self.heard.mouth
+        if mouth is not None and (at := mouth.due()) <= due:
+            due, self._next = at, mouth
+        if self.machine is None:
+            return due
         for lane in self.lanes:
             if lane.running:
                 at = lane.at(lane.mark())
@@ -244,18 +250,21 @@ class Turn:
     def _feed(self, fact: words.Fact, now: float) -> None:
         machine = self.machine
         assert machine is not None  # noqa: S101  # nothing is fed between steps
-        said = self._said
+        heard = self.heard
+        said = heard.said
+        if heard.mouth is not None:
+            machine.feed(words.Drain(Mono(heard.drain_at(now))), Mono(now))
         for act in machine.feed(fact, Mono(now)):
             self._perform(act, now)
-        if self._said > said and self.machine is not None:
-            machine.feed(words.Drain(Mono(self.drain)), Mono(now))
+        if heard.said > said and self.machine is not None:
+            machine.feed(words.Drain(Mono(heard.drain)), Mono(now))
 
     # -- acts ------------------------------------------------------------------------------------
 
     def _perform(self, act: words.Act, now: float) -> None:
         match act:
             case words.Say(_, sentence):
-                self._say(sentence, now)
+                self.heard.say(sentence, now)
             case words.Launch():
                 self._launch(act, now)
             case words.Cancel(number):
@@ -293,21 +302,6 @@ class Turn:
         else:
             self.extra.append(act.kind)
 
-    def _say(self, sentence: str, now: float) -> None:
-        place = self.judge.say(sentence)
-        voice_s = self._worker.voice_s[self.lot * VOICES + self._said % VOICES]
-        ready = now + voice_s
-        if self._voiced_at <= now:  # no sentence is still waiting for its first audio
-            self._worker.policy.voiced(voice_s, Mono(now))
-        self._voiced_at = max(self._voiced_at, ready)
-        starts = max(ready, self.drain)
-        if self._said == 0:
-            self.v2v_s = starts + self._worker.transport_s - self.began
-        else:
-            self.gap_s = max(self.gap_s, starts - self.drain)
-        self.drain = starts + (self.answer.sounds_s[place] if place >= 0 else 1.0)
-        self._said += 1
-
     def _settle(self, act: words.Settle, now: float) -> None:
         self.judge.settle(act, self.lanes)
         winner = None if act.lane is None or act.reason == "failed" else self.lanes[act.lane]
@@ -316,23 +310,29 @@ class Turn:
         if self.tool and self.step == 0 and act.reason == "tool_calls":
             self.judge.execute(act.tool_calls)
             return
-        self.done = True
-        self.broken = act.reason == "failed"
-        if self.broken or not self._said:
-            # The call apologises, or the caller asks what happened: that is when silence ends.
-            silent_s = max(0.0, now - max(self.drain, self.began)) + self._worker.voice_s[self.lot]
-            if self._said:
-                self.gap_s = max(self.gap_s, silent_s)
-            else:
-                self.v2v_s = now - self.began + self._worker.voice_s[self.lot]
-        self.drain = max(self.drain, now)
+        self.broken, self._closing = act.reason == "failed", True
+        self.heard.finish(now)
+        self._close(now)
+
+    def _spoken(self, now: float) -> None:
+        """Something is due for the voice."""
+        self.heard.advance(now)
+        if self.machine is not None:
+            self.machine.feed(words.Drain(Mono(self.heard.drain_at(now))), Mono(now))
+        self._close(now)
+
+    def _close(self, now: float) -> None:
+        """Once the model is done and so is the voice, so is the turn."""
+        if self._closing and not self.heard.pending:
+            self.done, self._closing = True, False
+            self.broken = self.heard.end(now, broken=self.broken)
 
     @property
     def said(self) -> int:
         """How many sentences were given to the voice."""
-        return self._said
+        return self.heard.said
 
     @property
     def dead_s(self) -> float:
         """The longest dead air: a reply that begins late, or a silence inside it."""
-        return max(0.0, self.v2v_s - NOTICED_S, self.gap_s)
+        return max(0.0, self.heard.v2v_s - NOTICED_S, self.heard.gap_s)

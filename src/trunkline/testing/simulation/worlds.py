@@ -19,9 +19,14 @@ from trunkline.config.shapes import FilePath, Model, Name, Text
 from trunkline.config.tree import Source
 from trunkline.errors import ConfigError, InputError
 from trunkline.testing.laws import LAWS, TROUBLES
+from trunkline.types import LLM, StageName
 
-WORLDS = ("healthy", "stalls1", "heavy", "brownout", "down", "corr", "tools")
-"""The worlds that ship: good days, 1 % stalls, heavy tails, one sick, one down, two sick; tools."""
+WORLDS = (
+    *("healthy", "stalls1", "heavy", "brownout", "down", "corr", "tools"),
+    *("speech", "stt_brownout", "tts_stall", "cloud"),
+)
+"""The worlds that ship: good days, 1 % stalls, heavy tails, one sick, one down, two sick; tools;
+and with endpoints for speech: good days, one of each sick, all stages of one cloud."""
 
 ENDPOINTS_MAX = 8
 EXAMPLE = "`trunkline simulate healthy` runs one that ships"
@@ -49,7 +54,7 @@ class MeasuredConfig(Model):
 class EndpointWorld(Model):
     """One endpoint as it is on a good day."""
 
-    stage: Literal["llm"] = Field(default="llm", description="llm: the stage that is simulated")
+    stage: Literal["stt", "llm", "tts"] = Field(default="llm", description="stt, llm or tts")
     law: Name | None = Field(
         default=None, description="a latency law of testing/laws.yaml, such as managed"
     )
@@ -81,14 +86,24 @@ class WeatherConfig(Model):
     law: Name | None = Field(default=None, description="a latency law, or null: as before")
     troubles: Name | None = Field(default=None, description="troubles, or null: as before")
 
+    def strikes(self, name: str, endpoint: EndpointWorld) -> bool:
+        """Whether it is over the endpoint called *name*; a law is of one stage only."""
+        mine = self.endpoint == name or self.failure_domain == endpoint.failure_domain
+        return mine and (self.law is None or LAWS[self.law].stage == endpoint.stage)
+
 
 class TalkConfig(Model):
     """How people and agents talk."""
 
     ear: Name = Field(
-        default="phone_ear", description="the law of end-of-turn detection and recognition"
+        default="phone_ear",
+        description="the law of end-of-turn detection and recognition; no model is asked sooner, "
+        "however fast the world's recognisers are",
     )
-    voice: Name = Field(default="managed_voice", description="the law of the first audio")
+    voice: Name = Field(
+        default="managed_voice",
+        description="the law of the first audio, if no endpoint of the world is a synthesiser",
+    )
     transport_s: Annotated[float, Field(ge=0, le=2)] = Field(
         default=0.08, description="seconds that the network adds to what the caller hears"
     )
@@ -142,6 +157,10 @@ class World(Model):
         default_factory=TalkConfig, description="a mapping: how people and agents talk"
     )
 
+    def of(self, stage: StageName) -> list[int]:
+        """The endpoints of *stage*, by their number among all, the preferred one first."""
+        return [n for n, it in enumerate(self.endpoints.values()) if it.stage == stage]
+
 
 def load_world(name: str) -> World:
     """A world that ships, by its name, or the one in the file at the path *name*."""
@@ -165,6 +184,11 @@ def parse_world(text: str, path: Path | str) -> World:
         _check_endpoint(name, endpoint, source)
     for at, weather in enumerate(world.weather):
         _check_weather(at, weather, world, source)
+    if not world.of(LLM):
+        what = "endpoints: none of them is a model"
+        raise source.error(
+            ("endpoints",), what, "Give at least one without `stage`, or `stage: llm`"
+        )
     talk = world.talk
     for key, law in (("ear", talk.ear), ("voice", talk.voice)):
         _known(("talk", key), law, LAWS, source)
@@ -187,6 +211,9 @@ def _check_endpoint(name: str, endpoint: EndpointWorld, source: Source) -> None:
         raise source.error((*loc, "measured"), what, "Write `quantiles_s: {p50: 0.5, p95: 0.9}`")
     if endpoint.law is not None:
         _known((*loc, "law"), endpoint.law, LAWS, source)
+        if LAWS[endpoint.law].stage != endpoint.stage:
+            what = f"endpoints.{name}: {endpoint.law} is a law of stage {LAWS[endpoint.law].stage}"
+            raise source.error((*loc, "law"), what, f"Name one of stage {endpoint.stage}")
     _known((*loc, "troubles"), endpoint.troubles, TROUBLES, source)
 
 
@@ -207,6 +234,9 @@ def _check_weather(at: int, weather: WeatherConfig, world: World, source: Source
         _known((*loc, "law"), weather.law, LAWS, source)
     if weather.troubles is not None:
         _known((*loc, "troubles"), weather.troubles, TROUBLES, source)
+    if not any(weather.strikes(name, it) for name, it in world.endpoints.items()):
+        what = f"weather[{at}]: no endpoint there has the stage of the law {weather.law}"
+        raise source.error((*loc, "law"), what, "Name a law of its stage, or leave it out")
 
 
 def _known(
