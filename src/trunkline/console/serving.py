@@ -143,7 +143,6 @@ async def working(
 
         routes = route(config, agent_name, stages)
         fillers = Fillers(persona(practice, _now()).filler)
-        await fillers.render(routes[TTS])
         agent = Agent(
             lambda: persona(practice, _now(), asks_consent=settings.consent.ask),
             tools,
@@ -153,6 +152,7 @@ async def working(
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
         worker = Worker(agent, Pacer(VadPool()), router, journal)
+        await fillers.render(routes[TTS])  # through the gate, which needs the worker
         probed = [stage for name in routes for stage in routes[name]]
         probes = Probes(router, probed, asyncio.get_running_loop().time)
         recall = Recall(records)
