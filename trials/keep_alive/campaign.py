@@ -1,0 +1,116 @@
+"""All trials of a session: several at once, each placed until the caller kept time.
+
+A trial in which the caller's own clock was late by more than `LATE_S_MAX` measured the machine: it
+is placed again, and counted. Nothing is ever placed again for its result.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from trials.keep_alive.judge import Heard, heard
+from trials.keep_alive.order import Order
+from trials.keep_alive.rig import LOCAL, Host, Slot, host, place
+
+AT_ONCE: Final = int(os.environ.get("TRUNKLINE_TRIAL_AT_ONCE", "6"))
+STARTS_AT_ONCE: Final = 2
+LATE_S_MAX: Final = float(os.environ.get("TRUNKLINE_TRIAL_LATE_MS", "50")) / 1e3
+TRIES_MAX: Final = 6
+
+
+@dataclass
+class Campaign:
+    """The calls so far."""
+
+    folder: Path
+    seen: dict[Order, Heard] = field(default_factory=dict)
+    discarded: list[str] = field(default_factory=list)
+    failed: dict[Order, str] = field(default_factory=dict)
+
+    async def place(self, orders: Iterable[Order]) -> None:
+        """Place those of *orders* that were not placed yet."""
+        waiting = asyncio.Queue[Order](100_000)
+        for order in dict.fromkeys(orders):
+            if order not in self.seen:
+                waiting.put_nowait(order)
+        starting = asyncio.Semaphore(STARTS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for number in range(min(AT_ONCE, waiting.qsize())):
+                group.create_task(self._work(number, waiting, starting))
+
+    async def _work(
+        self, number: int, waiting: asyncio.Queue[Order], starting: asyncio.Semaphore
+    ) -> None:
+        async with slot(number, starting) as mine:
+            while not waiting.empty():
+                await self._one(waiting.get_nowait(), mine, number)
+
+    async def _one(self, order: Order, mine: Slot, number: int) -> None:
+        for _ in range(TRIES_MAX):
+            placed = await place(order, mine, self.folder / f"slot{number}")
+            if placed.late_s <= LATE_S_MAX:
+                self.seen[order] = await asyncio.to_thread(heard, placed)
+                return
+            self.discarded.append(f"{order}: the caller was late by {placed.late_s * 1e3:.0f} ms")
+        self.failed[order] = f"the caller's clock was late in {TRIES_MAX} calls"
+
+
+@asynccontextmanager
+async def slot(number: int, starting: asyncio.Semaphore) -> AsyncIterator[Slot]:
+    """Place for one trial after the other."""
+    async with AsyncExitStack() as stack:
+        well, sick = [await stack.enter_async_context(host()) for _ in range(2)]
+        cut_off = await stack.enter_async_context(namespaced(number)) if can_cut_off() else None
+        yield Slot(well, sick, cut_off, starting)
+
+
+def can_cut_off() -> bool:
+    """Whether this process may make network namespaces: Linux, iproute2, CAP_NET_ADMIN."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return False
+    made = subprocess.run(["ip", "netns", "add", "trunkline-can"], check=False, capture_output=True)
+    subprocess.run(["ip", "netns", "del", "trunkline-can"], check=False, capture_output=True)
+    return made.returncode == 0
+
+
+@asynccontextmanager
+async def namespaced(number: int) -> AsyncIterator[Host]:
+    """Local servers behind a link of their own, whose namespace can lose its way back."""
+    name, here, there = f"trunkline-{os.getpid()}-{number}", f"tk{number}a", f"tk{number}b"
+    ours, theirs = f"10.231.{number}.1", f"10.231.{number}.2"
+    try:
+        for command in (
+            f"ip netns add {name}",
+            f"ip link add {here} type veth peer name {there} netns {name}",
+            f"ip addr add {ours}/30 dev {here}",
+            f"ip link set {here} up",
+            f"ip -n {name} addr add {theirs}/30 dev {there}",
+            f"ip -n {name} link set {there} up",
+            f"ip -n {name} link set lo up",
+        ):
+            await _run(command)
+        prefix = ("ip", "netns", "exec", name)
+        async with host(theirs, f"{ours}/32", prefix) as it:
+            it.restore = lambda: _run(f"ip -n {name} route del blackhole {ours}/32", check=False)
+            yield it
+    finally:
+        await _run(f"ip link del {here}", check=False)
+        await _run(f"ip netns del {name}", check=False)
+
+
+async def _run(command: str, *, check: bool = True) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command.split(), stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    if check and process.returncode:
+        raise AssertionError(f"{command}: {said.decode()}")
+
+
+__all__ = ["AT_ONCE", "LOCAL", "Campaign", "can_cut_off"]

@@ -1,0 +1,318 @@
+"""One trial: local servers in two processes, a fresh worker, a call over the media stream.
+
+The primary of the stage that fails is alone in its process, which may be stopped or cut off; all
+else is in another. These processes serve one trial after the other; the worker does not: each trial
+has its own, which has learnt nothing. It starts with low priority, so that it does not disturb the
+calls that are up, and answers with the usual one.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from trials.keep_alive.order import Order, healthy, script
+from trials.keep_alive.sounds import CALLER
+from trunkline.agent.practice import RIVERSIDE_DENTAL
+from trunkline.telephony.caller import CallResult, place_call
+from trunkline.telephony.script import AfterAgent, CallScript, HangUp, Speak, Step
+from trunkline.types import LLM, STT, TTS, StageName
+
+START_S: Final = 60.0
+CALL_S: Final = 45.0
+LOCAL: Final = "127.0.0.1"
+ROOT: Final = Path(__file__).parents[2]
+SCRIPT: Final = CallScript(
+    (
+        Step(Speak(CALLER), AfterAgent(0.5), "asks"),
+        # Longer than any gap that is within its bound: a later word is to be on the tape.
+        Step(HangUp(), AfterAgent(2.0), "hangs up"),
+    ),
+    max_wait_s=12.0,
+)
+EXPECTED: Final[Mapping[StageName, Mapping[str, float]]] = {
+    LLM: {
+        "ttft_p50_s": 0.15,
+        "ttft_p95_s": 0.25,
+        "slow_share": 0.02,
+        "sentence_s": 0.2,
+        "gap_p999_s": 0.35,
+    },
+    STT: {},
+    TTS: {},
+}
+"""What an operator would have measured of these servers; of speech, what is expected anyway."""
+
+
+async def _nothing() -> None:
+    """What a host needs that was not cut off."""
+
+
+class Host:
+    """A process with local servers; *address*: where they listen."""
+
+    def __init__(self, process: Process, address: str, way_back: str = "") -> None:
+        self.address, self.way_back = address, way_back
+        self.pid = process.pid
+        self.faults: list[dict[str, float]] = []
+        self.restore: Callable[[], Awaitable[None]] = _nothing
+        self._process = process
+        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue(4)
+
+    async def listen(self) -> None:
+        """Read what it says."""
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            said = json.loads(line)
+            if "fault" in said:
+                self.faults.append(said["fault"])
+            else:
+                await self._answers.put(said)
+
+    async def open(self, seed: int, servers: Sequence[Mapping[str, object]]) -> list[str]:
+        """Serve *servers*; their base URLs."""
+        self.faults = []
+        told = {"address": self.address, "seed": seed, "servers": servers}
+        said = await self._ask({"open": told})
+        return list(said["opened"]["urls"])
+
+    async def close(self) -> None:
+        """Serve nobody, even if it was stopped or cut off."""
+        os.kill(self.pid, signal.SIGCONT)
+        await self.restore()
+        await self._ask({"close": True})
+
+    async def _ask(self, told: Mapping[str, object]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        while not self._answers.empty():
+            self._answers.get_nowait()  # late, of a trial that was given up
+        self._process.stdin.write(json.dumps(told).encode() + b"\n")
+        async with asyncio.timeout(START_S):
+            return await self._answers.get()
+
+
+@asynccontextmanager
+async def host(
+    address: str = LOCAL, way_back: str = "", prefix: Sequence[str] = ()
+) -> AsyncIterator[Host]:
+    """A process of local servers; *prefix* its command with what runs it elsewhere."""
+    process = await asyncio.create_subprocess_exec(
+        *(*prefix, sys.executable, "-m", "trials.keep_alive.host"),
+        stdin=PIPE,
+        stdout=PIPE,
+        env=_environment(),
+    )
+    it = Host(process, address, way_back)
+    listening = asyncio.ensure_future(it.listen())
+    try:
+        yield it
+    finally:
+        listening.cancel()
+        process.kill()
+        await process.wait()
+
+
+def _environment() -> dict[str, str]:
+    path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path)), "TRIAL_KEY": "none"}
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One call as it came about. *struck*: when the fault took effect first (monotonic seconds)."""
+
+    order: Order
+    result: CallResult
+    events: Sequence[Mapping[str, Any]]
+    struck: Sequence[Mapping[str, float]]
+
+    @property
+    def late_s(self) -> float:
+        """How late the caller's own clock was, at most."""
+        return float(self.result.late_s.max())
+
+    def of(self, kind: str) -> list[Mapping[str, Any]]:
+        """The worker's events of that *kind*, in order."""
+        return [event for event in self.events if event["type"] == kind]
+
+
+@dataclass
+class Slot:
+    """Where one trial after the other takes place."""
+
+    well: Host
+    sick: Host
+    cut_off: Host | None
+    """In a network namespace of its own; None: the kernel forbids it."""
+    starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+
+async def place(order: Order, slot: Slot, folder: Path) -> Placed:
+    """Place the call of *order*."""
+    sick = slot.sick
+    then = ""
+    if order.fault == "SIGSTOP":
+        then = "stop"
+    elif order.fault == "black hole":
+        assert slot.cut_off is not None
+        sick, then = slot.cut_off, slot.cut_off.way_back
+    fails = [{"stage": order.stage, "backup": False, "fault": script(order), "then": then}]
+    others = [
+        {"stage": stage, "backup": backup, "fault": None, "then": ""}
+        for stage in (LLM, STT, TTS)
+        for backup in (False, True)
+        if backup or stage != order.stage
+    ]
+    async with AsyncExitStack() as stack:
+        urls = [*await sick.open(order.seed, fails), *await slot.well.open(order.seed, others)]
+        stack.push_async_callback(slot.well.close)
+        stack.push_async_callback(sick.close)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        config = configured(folder, order, list(zip([*fails, *others], urls, strict=True)))
+        worker = await stack.enter_async_context(_worker(config, slot.starting))
+        url = f"http://{LOCAL}:{worker.port}/twilio/voice"
+        result = await place_call(url, SCRIPT, max_s=CALL_S)
+        await worker.until("call.ended")
+        return Placed(order, result, worker.events, list(sick.faults))
+
+
+@dataclass
+class Worker:
+    """`trunkline serve`, and what it told."""
+
+    port: int = 0
+    events: list[Mapping[str, Any]] = field(default_factory=list)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Note an event."""
+        self.events.append(event)
+        self.more.set()
+
+    async def until(self, kind: str) -> None:
+        """Wait for an event of that *kind*."""
+        async with asyncio.timeout(10.0):
+            while not any(event["type"] == kind for event in self.events):
+                self.more.clear()
+                await self.more.wait()
+
+
+@asynccontextmanager
+async def _worker(config: Path, starting: asyncio.Semaphore) -> AsyncIterator[Worker]:
+    """A worker that is ready; killed behind the call, for what it would still write is nobody's."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(starting)
+        log = (config.parent / "worker.log").open("wb")
+        process = await asyncio.create_subprocess_exec(
+            *("nice", "-n", "19", sys.executable, "-m", "trunkline", "serve", str(config)),
+            "--events",
+            stdout=PIPE,
+            stderr=log,
+            env=_environment(),
+            limit=1 << 22,
+            start_new_session=True,
+        )
+        log.close()  # the child has it
+        assert process.stdout is not None
+        it = Worker()
+        try:
+            async with asyncio.timeout(START_S):
+                ready = json.loads(await process.stdout.readline() or "{}")
+            assert "port" in ready, (config.parent / "worker.log").read_text()
+            it.port = ready["port"]
+            usual_priority(process.pid)
+            await stack.aclose()
+            reading = asyncio.ensure_future(_read(process.stdout, it))
+            yield it
+            reading.cancel()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with its clerk
+            await process.wait()
+
+
+async def _read(stream: asyncio.StreamReader, worker: Worker) -> None:
+    async for line in stream:
+        worker.tell(json.loads(line))
+
+
+def usual_priority(pid: int) -> None:
+    """Give all threads of *pid* the priority of this process; only root may."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(PermissionError, ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), os.getpriority(os.PRIO_PROCESS, 0))
+
+
+def configured(
+    folder: Path, order: Order, servers: Sequence[tuple[Mapping[str, Any], str]]
+) -> Path:
+    """The configuration of the worker, in *folder*."""
+    practice = RIVERSIDE_DENTAL.read_text("utf-8")
+    for long, short in (("Riverside Dental", "Desk"), ("Robin", "Al")):  # a short greeting
+        practice = practice.replace(long, short)
+    (folder / "practice.yaml").write_text(practice, "utf-8")
+    accepts = "audio transcript prompt speech_text tool recording telemetry".split()
+    told = {
+        "version": 1,
+        "zones": {
+            "here": {
+                "kind": "self_hosted",
+                **dict.fromkeys(("region", "jurisdiction", "retention"), "none"),
+                "processor": "you",
+                **dict.fromkeys(("baa", "dpa"), False),
+                "accepts": accepts,
+            }
+        },
+        "endpoints": {_name(server): _endpoint(server, url, order) for server, url in servers},
+        "agents": {
+            "desk": {
+                "practice": "practice.yaml",
+                "routes": {
+                    str(stage): [f"{stage}-first", f"{stage}-backup"] for stage in (STT, LLM, TTS)
+                },
+                "consent": {"ask": False},
+                "folder": "reception",
+            }
+        },
+        "server": {"host": LOCAL, "port": 0, "drain_s": 5},
+        "records": {"directory": "records"},
+    }
+    config = folder / "trunkline.yaml"
+    config.write_text(yaml.safe_dump(told, sort_keys=False), "utf-8")
+    return config
+
+
+def _name(server: Mapping[str, Any]) -> str:
+    return f"{server['stage']}-{'backup' if server['backup'] else 'first'}"
+
+
+def _endpoint(server: Mapping[str, Any], url: str, order: Order) -> dict[str, object]:
+    stage = StageName(server["stage"])
+    made: dict[str, object] = {
+        "stage": str(stage),
+        "api": "openai" if stage == LLM else "deepgram",
+        "model": "local",
+        "base_url": url,
+        "zone": "here",
+        "failure_domain": _name(server),
+        "key_env": None if stage == LLM else "TRIAL_KEY",
+        "expected": dict(EXPECTED[stage]),
+    }
+    if stage == LLM:
+        made["continuation"] = "prefix"
+    if stage == TTS:
+        eleven = healthy(order.seed).elevenlabs_first != bool(server["backup"])
+        made["api"] = "elevenlabs" if eleven else "cartesia"
+        made["options"] = {"voice": "anna"}
+    return made
