@@ -16,7 +16,8 @@ from typing import Final
 
 from trials.keep_alive.judge import Heard, heard
 from trials.keep_alive.order import Order
-from trials.keep_alive.rig import LOCAL, Host, Slot, host, place
+from trials.keep_alive.rig import Host, Slot, host, place
+from trials.keep_alive.worker import prepare
 
 AT_ONCE: Final = int(os.environ.get("TRUNKLINE_TRIAL_AT_ONCE", "6"))
 STARTS_AT_ONCE: Final = 2
@@ -39,6 +40,7 @@ class Campaign:
         for order in dict.fromkeys(orders):
             if order not in self.seen:
                 waiting.put_nowait(order)
+        prepare()
         starting = asyncio.Semaphore(STARTS_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for number in range(min(AT_ONCE, waiting.qsize())):
@@ -111,6 +113,3 @@ async def _run(command: str, *, check: bool = True) -> None:
     _, said = await process.communicate()
     if check and process.returncode:
         raise AssertionError(f"{command}: {said.decode()}")
-
-
-__all__ = ["AT_ONCE", "LOCAL", "Campaign", "can_cut_off"]

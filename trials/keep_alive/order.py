@@ -44,6 +44,7 @@ CASES: Final = tuple(
 _SPEECH: Final = {"silent": {"kind": "stall"}, "dies": {"kind": "cut"}}
 RECOVERY_S: Final = 0.4
 """p95 of a backup's recovery: from being asked to the first audio of what it goes on with."""
+LOCAL: Final = "127.0.0.1"
 TTS_FIRST_S: Final = 0.1
 """Of the first synthesiser, and of the backup's where it is no synthesiser that fails."""
 PIECE_S: Final = 0.2

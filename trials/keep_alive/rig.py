@@ -2,8 +2,7 @@
 
 The primary of the stage that fails is alone in its process, which may be stopped or cut off; all
 else is in another. These processes serve one trial after the other; the worker does not: each trial
-has its own, which has learnt nothing. It starts with low priority, so that it does not disturb the
-calls that are up, and answers with the usual one.
+has its own, which has learnt nothing.
 """
 
 import asyncio
@@ -14,23 +13,22 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from trials.keep_alive.order import Order, healthy, script
+from trials.keep_alive.order import LOCAL, Order, healthy, script
 from trials.keep_alive.sounds import CALLER
+from trials.keep_alive.worker import START_S, worker
 from trunkline.agent.practice import RIVERSIDE_DENTAL
 from trunkline.telephony.caller import CallResult, place_call
 from trunkline.telephony.script import AfterAgent, CallScript, HangUp, Speak, Step
 from trunkline.types import LLM, STT, TTS, StageName
 
-START_S: Final = 60.0
 CALL_S: Final = 45.0
-LOCAL: Final = "127.0.0.1"
 ROOT: Final = Path(__file__).parents[2]
 SCRIPT: Final = CallScript(
     (
@@ -124,7 +122,7 @@ async def host(
 
 def _environment() -> dict[str, str]:
     path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path)), "TRIAL_KEY": "none"}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 @dataclass(frozen=True)
@@ -180,78 +178,11 @@ async def place(order: Order, slot: Slot, folder: Path) -> Placed:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         config = configured(folder, order, list(zip([*fails, *others], urls, strict=True)))
-        worker = await stack.enter_async_context(_worker(config, slot.starting))
-        url = f"http://{LOCAL}:{worker.port}/twilio/voice"
+        serving = await stack.enter_async_context(worker(config, slot.starting))
+        url = f"http://{LOCAL}:{serving.port}/twilio/voice"
         result = await place_call(url, SCRIPT, max_s=CALL_S)
-        await worker.until("call.ended")
-        return Placed(order, result, worker.events, list(sick.faults))
-
-
-@dataclass
-class Worker:
-    """`trunkline serve`, and what it told."""
-
-    port: int = 0
-    events: list[Mapping[str, Any]] = field(default_factory=list)
-    more: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """Note an event."""
-        self.events.append(event)
-        self.more.set()
-
-    async def until(self, kind: str) -> None:
-        """Wait for an event of that *kind*."""
-        async with asyncio.timeout(10.0):
-            while not any(event["type"] == kind for event in self.events):
-                self.more.clear()
-                await self.more.wait()
-
-
-@asynccontextmanager
-async def _worker(config: Path, starting: asyncio.Semaphore) -> AsyncIterator[Worker]:
-    """A worker that is ready; killed behind the call, for what it would still write is nobody's."""
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(starting)
-        log = (config.parent / "worker.log").open("wb")
-        process = await asyncio.create_subprocess_exec(
-            *("nice", "-n", "19", sys.executable, "-m", "trunkline", "serve", str(config)),
-            "--events",
-            stdout=PIPE,
-            stderr=log,
-            env=_environment(),
-            limit=1 << 22,
-            start_new_session=True,
-        )
-        log.close()  # the child has it
-        assert process.stdout is not None
-        it = Worker()
-        try:
-            async with asyncio.timeout(START_S):
-                ready = json.loads(await process.stdout.readline() or "{}")
-            assert "port" in ready, (config.parent / "worker.log").read_text()
-            it.port = ready["port"]
-            usual_priority(process.pid)
-            await stack.aclose()
-            reading = asyncio.ensure_future(_read(process.stdout, it))
-            yield it
-            reading.cancel()
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with its clerk
-            await process.wait()
-
-
-async def _read(stream: asyncio.StreamReader, worker: Worker) -> None:
-    async for line in stream:
-        worker.tell(json.loads(line))
-
-
-def usual_priority(pid: int) -> None:
-    """Give all threads of *pid* the priority of this process; only root may."""
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(PermissionError, ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, int(thread.name), os.getpriority(os.PRIO_PROCESS, 0))
+        await serving.until("call.ended")
+        return Placed(order, result, serving.events, list(sick.faults))
 
 
 def configured(
@@ -306,7 +237,7 @@ def _endpoint(server: Mapping[str, Any], url: str, order: Order) -> dict[str, ob
         "base_url": url,
         "zone": "here",
         "failure_domain": _name(server),
-        "key_env": None if stage == LLM else "TRIAL_KEY",
+        "key_env": None if stage == LLM or LOCAL not in url else "TRIAL_KEY",
         "expected": dict(EXPECTED[stage]),
     }
     if stage == LLM:
