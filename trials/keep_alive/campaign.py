@@ -107,9 +107,7 @@ async def namespaced(number: int) -> AsyncIterator[Host]:
 
 
 async def _run(command: str, *, check: bool = True) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command.split(), stderr=asyncio.subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec(*command.split(), stderr=asyncio.subprocess.PIPE)
     _, said = await process.communicate()
     if check and process.returncode:
         raise AssertionError(f"{command}: {said.decode()}")

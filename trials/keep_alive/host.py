@@ -74,7 +74,7 @@ def server(told: Mapping[str, Any], seed: int, address: str) -> OpenAIServer | S
     made.host = address
     if address != LOCAL and isinstance(made, SpeechServer):
         # A worker sends no key unencrypted, but to itself.
-        made.refusal = lambda _: None  # type: ignore[method-assign]  # as a server without keys
+        made.refusal = lambda _: None  # type: ignore[method-assign, assignment]  # as a server without keys
     return made
 
 
@@ -107,7 +107,9 @@ def _strike(told: Mapping[str, Any], token: int, mono: float) -> None:
 
 async def main() -> None:
     """Serve until stdin is closed."""
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # whom it cannot answer is cut off
+    logging.getLogger("aiohttp.server").setLevel(
+        logging.CRITICAL
+    )  # whom it cannot answer is cut off
     die_with_parent()
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
@@ -117,7 +119,8 @@ async def main() -> None:
             told = json.loads(line)
             await stack.aclose()
             if opening := told.get("open"):
-                made = [server(it, opening["seed"], opening["address"]) for it in opening["servers"]]
+                how = opening["seed"], opening["address"]
+                made = [server(it, *how) for it in opening["servers"]]
                 for one in made:
                     await stack.enter_async_context(one)
                 announce("opened", urls=[one.base_url for one in made])

@@ -10,10 +10,10 @@ and which word the second endpoint went on with (the worker's event), for that c
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 from trials.keep_alive.order import RECOVERY_S, Order
 from trials.keep_alive.rig import Placed
@@ -79,7 +79,8 @@ def heard(placed: Placed) -> Heard:
 def _seam(placed: Placed) -> int | None:
     if placed.order.stage == LLM:
         return _seam_of_texts(placed)
-    overs = [it["data"] for it in placed.of("failover") if it["data"]["stage"] == placed.order.stage]
+    overs = [event["data"] for event in placed.of("failover")]
+    overs = [data for data in overs if data["stage"] == placed.order.stage]
     if not overs:
         return None
     data = overs[0]
@@ -209,7 +210,3 @@ def sound(twin: Heard) -> list[str]:
     """What is wrong with a call that nothing befell."""
     wrong = [*twin.told.lost, *twin.told.repeated, twin.dropped]
     return [what for what in wrong if what]
-
-
-Seen = Mapping[Order, Heard]
-Event = Mapping[str, Any]

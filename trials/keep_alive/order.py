@@ -7,14 +7,17 @@ with the same seed and no fault, differ by the fault only.
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from typing_extensions import override
 
 from trials.keep_alive.sounds import QUESTION, REPLY, SENTENCES, WORD_S
 from trunkline.testing.chat import tokens
 from trunkline.types import LLM, STT, TTS, StageName
 
-BEFORE: Final = {
+BEFORE: Final[Mapping[str, Mapping[str, object]]] = {
     "refuse": {"kind": "refuse"},
     "429": {"kind": "status", "status": 429},
     "500": {"kind": "status", "status": 500},
@@ -24,7 +27,7 @@ BEFORE: Final = {
     "keep-alives only": {"kind": "keepalives", "gap_s": 0.3},
 }
 """Faults of a model that strike when it is asked."""
-INSIDE: Final = {
+INSIDE: Final[Mapping[str, Mapping[str, object]]] = {
     "stall": {"kind": "stall"},
     "slow drip": {"kind": "drip"},
     "cut": {"kind": "cut"},
@@ -41,7 +44,10 @@ CASES: Final = tuple(
     + [(TTS, fault) for fault in ("slow drip", "malformed", "truncated")]
     + [(STT, fault) for fault in ("malformed", "truncated")]
 )
-_SPEECH: Final = {"silent": {"kind": "stall"}, "dies": {"kind": "cut"}}
+_SPEECH: Final[Mapping[str, Mapping[str, object]]] = {
+    "silent": {"kind": "stall"},
+    "dies": {"kind": "cut"},
+}
 RECOVERY_S: Final = 0.4
 """p95 of a backup's recovery: from being asked to the first audio of what it goes on with."""
 LOCAL: Final = "127.0.0.1"
@@ -65,6 +71,7 @@ class Order:
         """The same call without the fault."""
         return Order(LLM, "", self.seed)
 
+    @override
     def __str__(self) -> str:
         return f"{self.stage} {self.fault or 'healthy'}, seed {self.seed}"
 

@@ -26,7 +26,7 @@ from trials.keep_alive.worker import START_S, worker
 from trunkline.agent.practice import RIVERSIDE_DENTAL
 from trunkline.telephony.caller import CallResult, place_call
 from trunkline.telephony.script import AfterAgent, CallScript, HangUp, Speak, Step
-from trunkline.types import LLM, STT, TTS, StageName
+from trunkline.types import LLM, STT, TTS, DataClass, StageName
 
 CALL_S: Final = 45.0
 ROOT: Final = Path(__file__).parents[2]
@@ -193,7 +193,7 @@ def configured(
     for long, short in (("Riverside Dental", "Desk"), ("Robin", "Al")):  # a short greeting
         practice = practice.replace(long, short)
     (folder / "practice.yaml").write_text(practice, "utf-8")
-    accepts = "audio transcript prompt speech_text tool recording telemetry".split()
+    accepts = [str(data_class) for data_class in DataClass]
     told = {
         "version": 1,
         "zones": {

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +63,7 @@ def _pieces() -> list[bytes]:
     loud = np.flatnonzero(np.abs(_clip().astype(int)) > 1_000)
     count = len(QUESTION.split())
     edges = np.linspace(loud[0], loud[-1], count + 1).astype(int)
-    return [CALLER[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [CALLER[a:b] for a, b in pairwise(edges)]
 
 
 class Ears:
