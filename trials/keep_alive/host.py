@@ -3,9 +3,8 @@
     {"open": {"address": ..., "seed": ..., "servers": [{"stage", "backup", "fault", "then"}, ...]}}
     {"close": true}
 
-Each line is answered with one: `{"opened": {"urls": [...]}}`, `{"closed": {}}`. A fault is announced
-just before it takes effect: `{"fault": {"token": ..., "mono": ...}}`. A fault that begins with
-*then* does more: `stop` stops this process with SIGSTOP; `black_hole` takes the way back from the
+Each line is answered with one: `{"opened": {"urls": [...]}}`, `{"closed": {}}`. A fault is told of
+just before it takes effect: `{"fault": {"token": ..., "mono": ...}}`. One with *then* does more: `stop` stops this process with SIGSTOP; `black_hole` takes the way back from the
 network namespace that it runs in, so that whatever the server says from now on, and every
 acknowledgement, is lost. From the first strike on, a speech server fails all it is asked.
 """
@@ -107,9 +106,7 @@ def _strike(told: Mapping[str, Any], token: int, mono: float) -> None:
 
 async def main() -> None:
     """Serve until stdin is closed."""
-    logging.getLogger("aiohttp.server").setLevel(
-        logging.CRITICAL
-    )  # whom it cannot answer is cut off
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # of who is cut off
     die_with_parent()
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()

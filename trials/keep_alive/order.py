@@ -100,8 +100,8 @@ def healthy(seed: int) -> Healthy:
         first_token_s=_lognormal(draw, 0.15, 0.25),
         gap_s=math.exp(draw.uniform(math.log(0.015), math.log(0.09))),
         pace=draw.uniform(2.0, 6.0),
-        backup_first_token_s=_lognormal(draw, 0.1, 0.25),
-        backup_voice_s=_lognormal(draw, 0.16, 0.25),
+        backup_first_token_s=_lognormal(draw, 0.125, 0.25),
+        backup_voice_s=_lognormal(draw, 0.21, 0.25),
         final_s=draw.uniform(0.05, 0.2),
         elevenlabs_first=draw.random() < 0.5,
     )
