@@ -122,6 +122,7 @@ def table(campaign: Campaign) -> str:
         f"{len(campaign.seen)} calls, {AT_ONCE} at once; {len(campaign.discarded)} placed again "
         f"because the caller's clock was late, {len(campaign.failed)} given up",
         *campaign.discarded,
+        *(f"{order}: {why}" for order, why in campaign.failed.items()),
         "| stage | fault | n | good | Q >= 0.8 s: n, added max | less: n, worst beyond its bound "
         "| before audio: n, later max | lost | repeated | dropped |",
         "|---|---|---|---|---|---|---|---|---|---|",

@@ -18,6 +18,7 @@ from trials.keep_alive.judge import Heard, heard
 from trials.keep_alive.order import Order
 from trials.keep_alive.rig import Host, Slot, host, place
 from trials.keep_alive.worker import prepare
+from trunkline.errors import TrunklineError
 
 AT_ONCE: Final = int(os.environ.get("TRUNKLINE_TRIAL_AT_ONCE", "6"))
 STARTS_AT_ONCE: Final = 2
@@ -55,11 +56,16 @@ class Campaign:
 
     async def _one(self, order: Order, mine: Slot, number: int) -> None:
         for _ in range(TRIES_MAX):
-            placed = await place(order, mine, self.folder / f"slot{number}")
+            try:
+                placed = await place(order, mine, self.folder / f"slot{number}")
+            except (AssertionError, OSError, TrunklineError) as error:
+                self.failed[order] = f"{type(error).__name__}: {error}"
+                return
+            print(f"{order}: the caller was late by {placed.late_s * 1e3:.0f} ms", flush=True)
             if placed.late_s <= LATE_S_MAX:
                 self.seen[order] = await asyncio.to_thread(heard, placed)
                 return
-            self.discarded.append(f"{order}: the caller was late by {placed.late_s * 1e3:.0f} ms")
+            self.discarded.append(f"{order}: {placed.late_s * 1e3:.0f} ms late")
         self.failed[order] = f"the caller's clock was late in {TRIES_MAX} calls"
 
 

@@ -4,9 +4,10 @@
     {"close": true}
 
 Each line is answered with one: `{"opened": {"urls": [...]}}`, `{"closed": {}}`. A fault is told of
-just before it takes effect: `{"fault": {"token": ..., "mono": ...}}`. One with *then* does more: `stop` stops this process with SIGSTOP; `black_hole` takes the way back from the
-network namespace that it runs in, so that whatever the server says from now on, and every
-acknowledgement, is lost. From the first strike on, a speech server fails all it is asked.
+just before it takes effect: `{"fault": {"token": ..., "mono": ...}}`. One with *then* does more:
+`stop` stops this process with SIGSTOP; an address loses the way back to it from the network
+namespace that this process runs in, so that whatever a server says from now on is lost, and every
+acknowledgement, too. From its first fault on, a speech server fails all that it is asked.
 """
 
 import asyncio
