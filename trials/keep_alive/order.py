@@ -37,12 +37,17 @@ INSIDE: Final[Mapping[str, Mapping[str, object]]] = {
     "black hole": {"kind": "stall", "hold_s": 0.0},
 }
 """Faults that strike at any moment of an answer; of the last two, see `host`."""
-CASES: Final = tuple(
-    [(LLM, fault) for fault in (*BEFORE, *INSIDE)]
-    + [(STT, fault) for fault in ("silent", "dies", "SIGSTOP", "black hole")]
-    + [(TTS, fault) for fault in ("dies", "silent", "SIGSTOP", "black hole")]
-    + [(TTS, fault) for fault in ("slow drip", "malformed", "truncated")]
-    + [(STT, fault) for fault in ("malformed", "truncated")]
+HARD: Final = ("SIGSTOP", "black hole")
+NAMED: Final = (
+    *((LLM, fault) for fault in (*BEFORE, *INSIDE) if fault not in HARD),
+    *((STT, fault) for fault in ("silent", "dies")),
+    *((TTS, fault) for fault in ("dies", "silent")),
+)
+CASES: Final = (
+    *NAMED,
+    *((stage, fault) for fault in HARD for stage in (LLM, STT, TTS)),
+    *((TTS, fault) for fault in ("slow drip", "malformed", "truncated")),
+    *((STT, fault) for fault in ("refuse", "429", "500", "401", "hang", "malformed", "truncated")),
 )
 _SPEECH: Final[Mapping[str, Mapping[str, object]]] = {
     "silent": {"kind": "stall"},
@@ -98,7 +103,7 @@ def healthy(seed: int) -> Healthy:
     draw = random.Random(f"healthy {seed}")  # noqa: S311  # a draw, not a secret
     return Healthy(
         first_token_s=_lognormal(draw, 0.15, 0.25),
-        gap_s=math.exp(draw.uniform(math.log(0.015), math.log(0.09))),
+        gap_s=math.exp(draw.uniform(math.log(0.015), math.log(0.14))),
         pace=draw.uniform(2.0, 6.0),
         backup_first_token_s=_lognormal(draw, 0.125, 0.25),
         backup_voice_s=_lognormal(draw, 0.21, 0.25),
