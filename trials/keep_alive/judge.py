@@ -130,11 +130,12 @@ class Verdict:
     repeated: Sequence[str]
     dropped: str
     misheard: str
+    struck: bool
 
     @property
     def complaints(self) -> list[str]:
         """What this trial owes its caller; empty if nothing."""
-        found = []
+        found = [] if self.struck else ["the fault did not strike: nothing was tried"]
         if self.queued_s is None and self.later_s > self.bound_s:
             found.append(f"the reply began {self.later_s:.3f} s later, bound {self.bound_s:.3f} s")
         if self.queued_s is not None and self.added_s > self.bound_s:
@@ -184,6 +185,7 @@ def verdict(it: Heard, twin: Heard) -> Verdict:
         it.told.repeated,
         it.dropped,
         misheard,
+        it.struck_s is not None,
     )
 
 

@@ -190,7 +190,7 @@ class SpeechServer:
     """The route, as aiohttp writes it."""
     version = "/v1"
     on_fault: OnFault
-    """Told of each fault just before it takes effect, but for `empty` and refused connections."""
+    """Told of each fault just before it takes effect, but for `empty`."""
 
     def __init__(self, faults: Sequence[FaultScript] = (), port: int = 0) -> None:
         self.faults = faults
@@ -292,6 +292,7 @@ class SpeechServer:
         due = self._fault("", lambda it: it.kind is FaultKind.REFUSE, ahead=1)
         if due is not None and not self._listener.refusing:
             self._faults = tuple(it for it in self._faults if it is not due)
+            self.on_fault(_now(due, self._count + 1, 0))
             await self._listener.refuse(due.hold_s)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
