@@ -106,6 +106,8 @@ def test_a_planted_fault_of_the_tape_is_found() -> None:
 
     join = np.concatenate
     assert said(good.told) == ""
+    unstruck = replace(good, struck_s=None, told=good.told)
+    assert verdict(unstruck, good).complaints == ["the fault did not strike: nothing was tried"]
     assert "lost" in said(telling(join([pcm[:cut], pcm[cut + word :]])))
     assert "lost" in said(telling(join([pcm[:cut], pcm[cut + 2 * word // 3 :]])))
     assert "repeated" in said(telling(join([pcm[:cut], pcm[cut - word :]])))
