@@ -5,12 +5,17 @@ is placed again, and counted. Nothing is ever placed again for its result.
 """
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +29,8 @@ AT_ONCE: Final = int(os.environ.get("TRUNKLINE_TRIAL_AT_ONCE", "6"))
 STARTS_AT_ONCE: Final = 2
 LATE_S_MAX: Final = float(os.environ.get("TRUNKLINE_TRIAL_LATE_MS", "50")) / 1e3
 TRIES_MAX: Final = 6
+LOAD_S: Final = 2.0
+"""For a pool to start all its processes: one that is done is given the next task."""
 
 
 @dataclass
@@ -43,30 +50,56 @@ class Campaign:
                 waiting.put_nowait(order)
         prepare()
         starting = asyncio.Semaphore(STARTS_AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for number in range(min(AT_ONCE, waiting.qsize())):
-                group.create_task(self._work(number, waiting, starting))
+        at_once, spawn = min(AT_ONCE, waiting.qsize()), get_context("spawn")
+        judges = ProcessPoolExecutor(1, spawn, initializer=os.nice, initargs=(10,))
+        callers = ProcessPoolExecutor(at_once, spawn)
+        async with AsyncExitStack() as stack:
+            stack.enter_context(judges)
+            stack.enter_context(callers)
+            await asyncio.wait([asyncio.wrap_future(callers.submit(_load)) for _ in range(at_once)])
+            slots = [
+                await stack.enter_async_context(slot(number, starting))
+                for number in range(at_once)
+            ]
+            async with asyncio.TaskGroup() as group:
+                for number, mine in enumerate(slots):
+                    folder = self.folder / f"slot{number}"
+                    group.create_task(self._work(mine, folder, waiting, callers, judges))
 
     async def _work(
-        self, number: int, waiting: asyncio.Queue[Order], starting: asyncio.Semaphore
+        self,
+        mine: Slot,
+        folder: Path,
+        waiting: asyncio.Queue[Order],
+        callers: Executor,
+        judges: Executor,
     ) -> None:
-        async with slot(number, starting) as mine:
-            while not waiting.empty():
-                await self._one(waiting.get_nowait(), mine, number)
+        while not waiting.empty():
+            await self._one(waiting.get_nowait(), mine, folder, callers, judges)
 
-    async def _one(self, order: Order, mine: Slot, number: int) -> None:
+    async def _one(
+        self, order: Order, mine: Slot, folder: Path, callers: Executor, judges: Executor
+    ) -> None:
         for _ in range(TRIES_MAX):
             try:
-                placed = await place(order, mine, self.folder / f"slot{number}")
+                placed = await place(order, mine, folder, callers)
             except (AssertionError, OSError, TrunklineError) as error:
                 self.failed[order] = f"{type(error).__name__}: {error}"
                 return
             print(f"{order}: the caller was late by {placed.late_s * 1e3:.0f} ms", flush=True)
             if placed.late_s <= LATE_S_MAX:
-                self.seen[order] = await asyncio.to_thread(heard, placed)
+                loop = asyncio.get_running_loop()
+                self.seen[order] = await loop.run_in_executor(judges, heard, placed)
                 return
             self.discarded.append(f"{order}: {placed.late_s * 1e3:.0f} ms late")
         self.failed[order] = f"the caller's clock was late in {TRIES_MAX} calls"
+
+
+def _load() -> None:
+    """Have every process of callers load what it runs, before the first call."""
+    gc.collect()  # later, a full collection would take a frame or two of a call
+    gc.freeze()
+    time.sleep(LOAD_S)
 
 
 @asynccontextmanager
@@ -78,6 +111,7 @@ async def slot(number: int, starting: asyncio.Semaphore) -> AsyncIterator[Slot]:
         yield Slot(well, sick, cut_off, starting)
 
 
+@cache
 def can_cut_off() -> bool:
     """Whether this process may make network namespaces: Linux, iproute2, CAP_NET_ADMIN."""
     if sys.platform != "linux" or os.geteuid() != 0:
@@ -90,8 +124,10 @@ def can_cut_off() -> bool:
 @asynccontextmanager
 async def namespaced(number: int) -> AsyncIterator[Host]:
     """Local servers behind a link of their own, whose namespace can lose its way back."""
-    name, here, there = f"trunkline-{os.getpid()}-{number}", f"tk{number}a", f"tk{number}b"
-    ours, theirs = f"10.231.{number}.1", f"10.231.{number}.2"
+    pid = os.getpid()
+    name, here, there = (f"tk{pid}.{number}{end}" for end in ("", "a", "b"))
+    network = f"10.{128 + pid % 100}.{pid // 100 % 250}"  # no other session's
+    ours, theirs = f"{network}.{4 * number + 1}", f"{network}.{4 * number + 2}"
     try:
         for command in (
             f"ip netns add {name}",

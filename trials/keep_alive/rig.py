@@ -13,12 +13,11 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-import yaml
 
 from trials.keep_alive.order import LOCAL, Order, healthy, script
 from trials.keep_alive.sounds import CALLER
@@ -37,6 +36,11 @@ SCRIPT: Final = CallScript(
         Step(HangUp(), AfterAgent(2.0), "hangs up"),
     ),
     max_wait_s=12.0,
+)
+PRACTICE: Final = (
+    RIVERSIDE_DENTAL.read_text("utf-8")
+    .replace("Riverside Dental", "Desk")  # for a short greeting
+    .replace("Robin", "Al")
 )
 EXPECTED: Final[Mapping[StageName, Mapping[str, float]]] = {
     LLM: {
@@ -155,8 +159,13 @@ class Slot:
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
 
-async def place(order: Order, slot: Slot, folder: Path) -> Placed:
-    """Place the call of *order*."""
+def called(url: str) -> CallResult:
+    """The call, in a process that has nothing else to do: its clock is the measure."""
+    return asyncio.run(place_call(url, SCRIPT, max_s=CALL_S))
+
+
+async def place(order: Order, slot: Slot, folder: Path, callers: Executor) -> Placed:
+    """Place the call of *order* from one of the processes *callers*."""
     sick = slot.sick
     then = ""
     if order.fault == "SIGSTOP":
@@ -175,12 +184,11 @@ async def place(order: Order, slot: Slot, folder: Path) -> Placed:
         urls = [*await sick.open(order.seed, fails), *await slot.well.open(order.seed, others)]
         stack.push_async_callback(slot.well.close)
         stack.push_async_callback(sick.close)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        config = configured(folder, order, list(zip([*fails, *others], urls, strict=True)))
+        endpoints = list(zip([*fails, *others], urls, strict=True))
+        config = await asyncio.to_thread(configured, folder, order, endpoints)
         serving = await stack.enter_async_context(worker(config, slot.starting))
         url = f"http://{LOCAL}:{serving.port}/twilio/voice"
-        result = await place_call(url, SCRIPT, max_s=CALL_S)
+        result = await asyncio.get_running_loop().run_in_executor(callers, called, url)
         await serving.until("call.ended")
         return Placed(order, result, serving.events, list(sick.faults))
 
@@ -188,11 +196,10 @@ async def place(order: Order, slot: Slot, folder: Path) -> Placed:
 def configured(
     folder: Path, order: Order, servers: Sequence[tuple[Mapping[str, Any], str]]
 ) -> Path:
-    """The configuration of the worker, in *folder*."""
-    practice = RIVERSIDE_DENTAL.read_text("utf-8")
-    for long, short in (("Riverside Dental", "Desk"), ("Robin", "Al")):  # a short greeting
-        practice = practice.replace(long, short)
-    (folder / "practice.yaml").write_text(practice, "utf-8")
+    """The configuration of the worker, in *folder*, which is emptied."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "practice.yaml").write_text(PRACTICE, "utf-8")
     accepts = [str(data_class) for data_class in DataClass]
     told = {
         "version": 1,
@@ -220,7 +227,7 @@ def configured(
         "records": {"directory": "records"},
     }
     config = folder / "trunkline.yaml"
-    config.write_text(yaml.safe_dump(told, sort_keys=False), "utf-8")
+    config.write_text(json.dumps(told), "utf-8")  # which is YAML, too
     return config
 
 

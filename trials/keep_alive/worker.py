@@ -16,6 +16,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
+from trunkline.testing.process import die_with_parent
+
 START_S: Final = 60.0
 _LINE_BYTES: Final = 1 << 22
 _NICE: Final = 19
@@ -89,12 +91,14 @@ async def worker(config: Path, starting: asyncio.Semaphore) -> AsyncIterator[Wor
 async def _killed(pid: int, process: Any) -> None:
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)  # with its clerk
+    process.kill()  # if it had no group yet
     await asyncio.to_thread(process.join)
     process.close()
 
 
 def _serve(config: str, told: str, log: str) -> None:
-    os.setsid()
+    die_with_parent()
+    os.setpgrp()  # no session of its own: the kernel would share the cores out anew (autogroups)
     os.nice(_NICE)
     for path, number in ((told, 1), (log, 2)):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
