@@ -25,8 +25,8 @@ from trials.keep_alive.rig import Host, Slot, host, place
 from trials.keep_alive.worker import prepare
 from trunkline.errors import TrunklineError
 
-AT_ONCE: Final = int(os.environ.get("TRUNKLINE_TRIAL_AT_ONCE", "6"))
-STARTS_AT_ONCE: Final = 2
+AT_ONCE: Final = int(os.environ.get("TRUNKLINE_TRIAL_AT_ONCE", "8"))
+STARTS_AT_ONCE: Final = 4
 LATE_S_MAX: Final = float(os.environ.get("TRUNKLINE_TRIAL_LATE_MS", "50")) / 1e3
 TRIES_MAX: Final = 6
 LOAD_S: Final = 2.0
