@@ -58,8 +58,7 @@ class Campaign:
             stack.enter_context(callers)
             await asyncio.wait([asyncio.wrap_future(callers.submit(_load)) for _ in range(at_once)])
             slots = [
-                await stack.enter_async_context(slot(number, starting))
-                for number in range(at_once)
+                await stack.enter_async_context(slot(number, starting)) for number in range(at_once)
             ]
             async with asyncio.TaskGroup() as group:
                 for number, mine in enumerate(slots):

@@ -173,8 +173,10 @@ async def place(order: Order, slot: Slot, folder: Path, callers: Executor) -> Pl
     elif order.fault == "black hole":
         assert slot.cut_off is not None
         sick, then = slot.cut_off, slot.cut_off.way_back
-    fails = [{"stage": order.stage, "backup": False, "fault": script(order), "then": then}]
-    others = [
+    fails: list[Mapping[str, Any]] = [
+        {"stage": order.stage, "backup": False, "fault": script(order), "then": then}
+    ]
+    others: list[Mapping[str, Any]] = [
         {"stage": stage, "backup": backup, "fault": None, "then": ""}
         for stage in (LLM, STT, TTS)
         for backup in (False, True)
