@@ -32,6 +32,7 @@ from trunkline.net.websocket import WebSocketStage
 from trunkline.providers.stt.deepgram import Deepgram
 from trunkline.testing.deepgram_server import DeepgramServer
 from trunkline.testing.simulated import SimStt
+from trunkline.testing.speech_server import SpeechFault
 from trunkline.types import AudioFrame, DataClass, Phrase, Transcript
 
 ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -251,3 +252,20 @@ async def test_a_stage_that_is_closed_leaves_no_connection() -> None:
         assert not s.connections[0].ended
         await stage.close()
         await eventually(lambda: s.connections[0].ended)
+
+
+@pytest.mark.ci
+@trial
+async def test_a_server_tells_of_its_fault() -> None:
+    """Once, when it takes effect, and where in the answer."""
+    for told, message in (
+        ({"kind": "cut", "after_tokens": 2}, 2),
+        ({"kind": "status"}, 0),
+        ({"kind": "refuse", "on_request": 1}, 0),
+    ):
+        server, struck = deepgram_server(fault(**told)), list[SpeechFault]()
+        server.on_fault = struck.append
+        async with rig() as r, server as s:
+            with pytest.raises(EndpointError):
+                await collect(r.ears(s.base_url), audio(), context())
+        assert [(it.kind, it.request, it.message) for it in struck] == [(told["kind"], 1, message)]

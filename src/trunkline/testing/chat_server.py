@@ -120,6 +120,15 @@ class ChatServer:
         await self._listener.close()
 
     @property
+    def host(self) -> str:
+        """The address that it listens on; set it before it is entered."""
+        return self._listener.host
+
+    @host.setter
+    def host(self, address: str) -> None:
+        self._listener.host = address
+
+    @property
     def port(self) -> int:
         """Where it listens, once it does."""
         return self._listener.port
@@ -127,7 +136,7 @@ class ChatServer:
     @property
     def base_url(self) -> str:
         """The base URL of the API, with its version."""
-        return f"http://127.0.0.1:{self.port}{self.wire.home}"
+        return f"http://{self.host}:{self.port}{self.wire.home}"
 
     @property
     def requests(self) -> Sequence[RequestRecord]:

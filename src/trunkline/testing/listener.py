@@ -13,7 +13,9 @@ _RST = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: closing sends RST instead o
 
 
 class Listener:
-    """*app* on 127.0.0.1 and *port* (0: any free one, which `port` tells once it is open)."""
+    """*app* on *host* and *port* (0: any free one, which `port` tells once it is open)."""
+
+    host = "127.0.0.1"
 
     def __init__(self, app: web.Application, port: int) -> None:
         app.middlewares.append(self._watched)
@@ -62,7 +64,7 @@ class Listener:
             self._stack.callback(task.cancel)
 
     async def _listen(self) -> None:
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        self._site = web.TCPSite(self._runner, self.host, self.port)
         await self._site.start()
         self.port = int(self._runner.addresses[0][1])
 

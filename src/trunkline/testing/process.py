@@ -42,6 +42,12 @@ def load(path: str) -> object:
     return factory()
 
 
+def die_with_parent() -> None:
+    """On Linux: have the kernel kill this process when the thread that started it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 async def until_orphaned() -> None:
     """Return when the process is asked to end, its stdin pipe is closed, or its parent died.
 
@@ -49,8 +55,7 @@ async def until_orphaned() -> None:
     On Linux the kernel kills this process when the thread that started it ends.
     """
     parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)

@@ -67,6 +67,19 @@ class Struck(Exception):
     """The fault has ended the connection."""
 
 
+@dataclass(frozen=True, slots=True)
+class SpeechFault:
+    """A fault takes effect: in *request*, before message number *message* (from 0), at *mono*."""
+
+    kind: FaultKind
+    request: int
+    message: int
+    mono: float
+
+
+OnFault = Callable[[SpeechFault], None]
+
+
 class Performance:
     """The messages of one request, as its fault lets them pass. `Struck`: there will be no more."""
 
@@ -76,10 +89,11 @@ class Performance:
         socket: web.WebSocketResponse,
         record: SpeechRecord,
         fault: FaultScript | None,
+        on_fault: OnFault,
     ) -> None:
         self._request, self._socket = request, socket
-        self.record, self._fault = record, fault
-        self._held = False
+        self.record, self._fault, self._on_fault = record, fault, on_fault
+        self._held = self._told = False
 
     async def send(self, message: str | bytes) -> None:
         """One message that carries something."""
@@ -105,6 +119,9 @@ class Performance:
         self._end(f"cancelled at message {self.record.messages}")
 
     async def _strike(self, fault: FaultScript) -> None:
+        if not self._told:
+            self._told = True
+            self._on_fault(_now(fault, self.record.ordinal, self.record.messages))
         match fault.kind:
             case FaultKind.DRIP:
                 await asyncio.sleep(fault.gap_s)
@@ -172,9 +189,12 @@ class SpeechServer:
     path: str
     """The route, as aiohttp writes it."""
     version = "/v1"
+    on_fault: OnFault
+    """Told of each fault just before it takes effect, but for `empty`."""
 
     def __init__(self, faults: Sequence[FaultScript] = (), port: int = 0) -> None:
         self.faults = faults
+        self.on_fault = lambda _: None
         self._requests: deque[SpeechRecord] = deque(maxlen=_KEPT_REQUESTS)
         self._connections: deque[ConnectionRecord] = deque(maxlen=_KEPT_REQUESTS)
         self._idle: set[web.WebSocketResponse] = set()
@@ -197,6 +217,15 @@ class SpeechServer:
         await self._listener.close()
 
     @property
+    def host(self) -> str:
+        """The address that it listens on; set it before it is entered."""
+        return self._listener.host
+
+    @host.setter
+    def host(self, address: str) -> None:
+        self._listener.host = address
+
+    @property
     def port(self) -> int:
         """Where it listens, once it does."""
         return self._listener.port
@@ -204,7 +233,7 @@ class SpeechServer:
     @property
     def base_url(self) -> str:
         """The base URL of the API, with its version."""
-        return f"http://127.0.0.1:{self.port}{self.version}"
+        return f"http://{self.host}:{self.port}{self.version}"
 
     @property
     def requests(self) -> Sequence[SpeechRecord]:
@@ -246,7 +275,7 @@ class SpeechServer:
         self._requests.append(record)
         fault = self._fault(text, lambda it: it.kind not in {*_HANDSHAKE, FaultKind.REFUSE})
         await self._refuse_if_due()
-        return Performance(talk.request, talk.socket, record, fault)
+        return Performance(talk.request, talk.socket, record, fault, self.on_fault)
 
     def _fault(
         self, text: str, fits: Callable[[FaultScript], bool], ahead: int = 0
@@ -263,12 +292,14 @@ class SpeechServer:
         due = self._fault("", lambda it: it.kind is FaultKind.REFUSE, ahead=1)
         if due is not None and not self._listener.refusing:
             self._faults = tuple(it for it in self._faults if it is not due)
+            self.on_fault(_now(due, self._count + 1, 0))
             await self._listener.refuse(due.hold_s)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         fault = self._fault("", lambda it: it.kind in _HANDSHAKE, ahead=1)
         if fault is not None:
             self._count += 1
+            self.on_fault(_now(fault, self._count, 0))
             if fault.kind is FaultKind.HANG and fault.hold_s is None:
                 await asyncio.get_running_loop().create_future()
             elif fault.kind is FaultKind.HANG:
@@ -291,6 +322,10 @@ class SpeechServer:
         finally:
             connection.ended, connection.close_code = True, socket.close_code
         return socket
+
+
+def _now(fault: FaultScript, request: int, message: int) -> SpeechFault:
+    return SpeechFault(fault.kind, request, message, time.monotonic())
 
 
 def _status(fault: FaultScript) -> web.Response:
