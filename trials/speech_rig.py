@@ -10,16 +10,19 @@ from typing import TypeVar
 import aiohttp
 
 from trunkline.contracts import Context, Stage
+from trunkline.net.body import BodyStage
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.remote import client_session
 from trunkline.net.websocket import WebSocketStage
 from trunkline.providers.stt.deepgram import Deepgram
 from trunkline.providers.tts.cartesia import Cartesia
 from trunkline.providers.tts.elevenlabs import ElevenLabs
+from trunkline.providers.tts.openai import OpenAISpeech
 from trunkline.testing.cartesia_server import CartesiaServer
 from trunkline.testing.deepgram_server import DeepgramServer
 from trunkline.testing.elevenlabs_server import ElevenLabsServer
 from trunkline.testing.faults import FaultScript
+from trunkline.testing.openai_speech_server import OpenAISpeechServer
 from trunkline.testing.simulated import Hears, SimStt, SimTts
 from trunkline.types import (
     FRAME_SAMPLES,
@@ -44,6 +47,7 @@ ZONE = Zone("there", "managed", "us", "us", "vendor", "none", True, True, ACCEPT
 EARS = Endpoint("ears", STT, "deepgram", "nova-3", ZONE, "a")
 VOICE = Endpoint("voice", TTS, "elevenlabs", "eleven_flash_v2_5", ZONE, "b")
 OTHER_VOICE = Endpoint("other", TTS, "cartesia", "sonic-3", ZONE, "c")
+OPENAI_VOICE = Endpoint("plain", TTS, "openai", "kokoro", ZONE, "d")
 HEARD = Hears("I need an appointment", [(0.2, "I"), (0.4, "I need"), (0.6, "I need an")])
 LINES = ("We are open from nine to five.", "Zürich “déjà vu” costs 120 €, naïve café?", "Good-bye!")
 
@@ -74,6 +78,10 @@ def elevenlabs_server(*faults: FaultScript, **how: object) -> ElevenLabsServer:
 
 def cartesia_server(*faults: FaultScript, pace: float = 1e9) -> CartesiaServer:
     return CartesiaServer(SimTts("hum", ttfb_s=0.0), faults, pace=pace)
+
+
+def openai_speech_server(*faults: FaultScript, **how: object) -> OpenAISpeechServer:
+    return OpenAISpeechServer(SimTts("hum", ttfb_s=0.0), faults, **how)  # type: ignore[arg-type]  # as given
 
 
 @dataclass
@@ -116,6 +124,20 @@ class Rig:
         )
         self.stages.append(stage)
         return stage
+
+    def openai_voice(
+        self, base_url: str, connect_s: float = 1.0, **options: object
+    ) -> BodyStage[Phrase, Speech]:
+        """OpenAI's, and of those who speak like it."""
+        return BodyStage(
+            OPENAI_VOICE,
+            OpenAISpeech(OPENAI_VOICE, {"voice": "anna", **options}),
+            base_url=base_url,
+            key=KEY,
+            session=self.session,
+            gate=Gate(self.decisions.append),
+            connect_s=connect_s,
+        )
 
     def voice(
         self, base_url: str, connect_s: float = 1.0, **options: object

@@ -68,11 +68,11 @@ def client_session() -> aiohttp.ClientSession:
 
 
 def _reuse_told() -> aiohttp.TraceConfig:
-    """Tells the `Watch` of a request that its connection came from the pool."""
+    """Tells the `Pooled` of a request that its connection came from the pool."""
 
     async def reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        if isinstance(watch := context.trace_request_ctx, Watch):
-            watch.reused = True
+        if isinstance(pooled := context.trace_request_ctx, Pooled):
+            pooled.reused = True
 
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_reuseconn.append(reused)
@@ -115,7 +115,13 @@ class Watch:
     began: float
     deadline: float | None
     spoke: bool = False
-    reused: bool = False  # the connection came from the pool
+
+
+@dataclass(slots=True)
+class Pooled:
+    """Whether the connection of one request came from the pool."""
+
+    reused: bool = False
 
 
 class Remote:

@@ -22,8 +22,8 @@ import msgspec
 
 from trunkline.contracts import Decoder, Request
 from trunkline.errors import EndpointError, InputError
+from trunkline.providers.json_body import json_body
 from trunkline.providers.llm.gemini_stream import ContentDecoder, GeminiError
-from trunkline.providers.llm.json_body import json_body
 from trunkline.providers.llm.turns import Answer, Part, Turn, json_object, turns
 from trunkline.providers.refusals import refusal
 from trunkline.types import Delta, Endpoint, Prompt, ToolCall

@@ -14,7 +14,7 @@ import msgspec
 from trunkline.contracts import Decoder, Request
 from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.net.retry_after import retry_after_s
-from trunkline.providers.llm.json_body import json_body
+from trunkline.providers.json_body import json_body
 from trunkline.providers.llm.openai_stream import (
     DETAIL_CHARS,
     ChatDecoder,
