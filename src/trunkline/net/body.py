@@ -148,6 +148,8 @@ class _Talk(Generic[In, Out]):
                     yield output
                 self._all.remove(asked)
                 self._room.release()
+            if self._failed is not None:
+                raise self._failed
         except EndpointError as error:
             raise remote.redacted(error) from None
 

@@ -24,8 +24,9 @@ from trunkline.config.checks import did_you_mean
 from trunkline.config.load import ConfigErrors
 from trunkline.config.load import endpoint as endpoint_of
 from trunkline.config.models import Config, EndpointConfig
-from trunkline.contracts import Codec, DuplexCodec, Stage
+from trunkline.contracts import BodyCodec, Codec, DuplexCodec, Stage
 from trunkline.errors import ConfigError, EndpointError, Fault, InputError
+from trunkline.net.body import BodyStage
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
 from trunkline.net.websocket import WebSocketStage
@@ -170,6 +171,61 @@ def _elevenlabs(config: EndpointConfig, endpoint: Endpoint, resources: Resources
     return _duplex(config, endpoint, resources, ElevenLabs, "https://api.elevenlabs.io/v1")
 
 
+def _deepgram_aura(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.tts import deepgram_aura  # noqa: PLC0415  # only what is used
+
+    codec, home = deepgram_aura.DeepgramAura, "https://api.deepgram.com/v1"
+    return _duplex(config, endpoint, resources, codec, home)
+
+
+def _openai_realtime(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.stt import openai_realtime  # noqa: PLC0415  # only what is used
+
+    codec, home = openai_realtime.OpenAIRealtime, "https://api.openai.com/v1"
+    return _duplex(config, endpoint, resources, codec, home)
+
+
+def _soniox(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.stt.soniox import Soniox  # noqa: PLC0415  # only what is used
+
+    return _duplex(config, endpoint, resources, Soniox, "https://stt-rt.soniox.com")
+
+
+def _openai_speech(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.tts.openai import OpenAISpeech  # noqa: PLC0415  # only what is used
+
+    return _body(config, endpoint, resources, OpenAISpeech)
+
+
+def _openai_transcription(
+    config: EndpointConfig, endpoint: Endpoint, resources: Resources
+) -> AnyStage:
+    from trunkline.providers.stt import openai  # noqa: PLC0415  # only what is used
+
+    return _body(config, endpoint, resources, openai.OpenAITranscription)
+
+
+def _body(
+    config: EndpointConfig,
+    endpoint: Endpoint,
+    resources: Resources,
+    codec: Callable[[Endpoint, Mapping[str, object]], BodyCodec[Any, Any]],
+) -> AnyStage:
+    """A stage over HTTP of a protocol that many servers speak: its address is to be named."""
+    if config.base_url is None:
+        raise InputError('base_url is missing. Add base_url: "https://.../v1"')
+    connect_s, options = _connect_s(config, 0.5)
+    return BodyStage(
+        endpoint,
+        codec(endpoint, options),
+        base_url=config.base_url,
+        key=key_of(config, resources),
+        session=resources.session,
+        gate=resources.gate,
+        connect_s=connect_s,
+    )
+
+
 def _duplex(
     config: EndpointConfig,
     endpoint: Endpoint,
@@ -227,10 +283,15 @@ BUILT_IN: Apis = {
     (LLM, "openai"): _openai,
     (LLM, "openai_responses"): _openai_responses,
     (STT, "deepgram"): _deepgram,
+    (STT, "openai"): _openai_transcription,
+    (STT, "openai_realtime"): _openai_realtime,
     (STT, "pocketsphinx"): _pocketsphinx,
+    (STT, "soniox"): _soniox,
     (TTS, "cartesia"): _cartesia,
+    (TTS, "deepgram_aura"): _deepgram_aura,
     (TTS, "elevenlabs"): _elevenlabs,
     (TTS, "espeak"): _espeak,
+    (TTS, "openai"): _openai_speech,
 }
 
 

@@ -172,7 +172,9 @@ async def leaving_tells_the_provider(adapter: Adapter[Any, Any]) -> None:
             await _until(lambda s=server: s.requests[-1].ended != "")  # type: ignore[misc]  # bound now
             connection = server.connections[-1]
             await asyncio.sleep(LEFT_S / 4)
-            if connection.ended and not adapter.aborts:  # else it was told by a message, and waits for the next
+            if (
+                connection.ended and not adapter.aborts
+            ):  # else it was told by a message, and waits for the next
                 hold(connection.close_code == 1000, "it was not told in so many words")
 
 

@@ -121,7 +121,11 @@ def test_a_server_of_another_rate_is_heard_at_its_own() -> None:
         ("audio/pcm", bytes(24_000 * 2 * 181), Fault.MALFORMED),
         ("text/event-stream", b'data: {"type":"speech.audio.done"}\n\n', Fault.EMPTY),
         ("text/event-stream", events(TONE, done=False), Fault.CUT),
-        ("text/event-stream", b'data: {"type":"error","error":{"code":"x"}}\n\n', Fault.UNAVAILABLE),
+        (
+            "text/event-stream",
+            b'data: {"type":"error","error":{"code":"x"}}\n\n',
+            Fault.UNAVAILABLE,
+        ),
         ("text/event-stream", b'data: {"audio":"****"}\n\n', Fault.MALFORMED),
     ],
 )
@@ -158,7 +162,8 @@ def test_an_exhausted_account_is_no_pushback() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"voice": ""}, {"sample_rate_hz": 11}, {"speed": 9}, {"voise": "x"}, {"stream": "x"}]
+    "options",
+    [{"voice": ""}, {"sample_rate_hz": 11}, {"speed": 9}, {"voise": "x"}, {"stream": "x"}],
 )
 def test_options_that_cannot_work(options: Mapping[str, object]) -> None:
     """They are refused when the stage is built."""
