@@ -167,6 +167,26 @@ def test_an_openai_endpoint_is_a_stage_over_http() -> None:
             "stage: tts, options: {voice: anna}, api: cartesia",
             "api.cartesia.ai:443",
         ),
+        ("ears", "stage: stt, api: fake", "stage: stt, api: soniox", "stt-rt.soniox.com:443"),
+        ("ears", "stage: stt, api: fake", "stage: stt, api: openai_realtime", "api.openai.com:443"),
+        (
+            "voice",
+            "stage: tts, api: fake",
+            "stage: tts, api: deepgram_aura",
+            "api.deepgram.com:443",
+        ),
+        (
+            "ears",
+            "stage: stt, api: fake",
+            'stage: stt, base_url: "http://10.0.0.7:8000/v1", api: openai',
+            "10.0.0.7:8000",
+        ),
+        (
+            "voice",
+            "stage: tts, api: fake",
+            'stage: tts, options: {voice: a}, base_url: "http://10.0.0.7:8880/v1", api: openai',
+            "10.0.0.7:8880",
+        ),
         (
             "ears",
             "stage: stt, api: fake",
@@ -199,6 +219,16 @@ def test_a_vendor_is_reached_by_its_name_alone(
         ("ears", "stt", "deepgram, key_env: EARS_KEY", "EARS_KEY (key_env) is not set"),
         ("voice", "tts", "elevenlabs", "option voice is ''"),
         ("voice", "tts", "elevenlabs, options: {voice: a, sped: 1}", "unknown options sped"),
+        ("voice", "tts", "openai, options: {voice: a}", "base_url is missing"),
+        ("ears", "stt", "openai", "base_url is missing"),
+        ("ears", "stt", 'livekit, base_url: "http://10.0.0.7:1"', "livekit has no base_url"),
+        ("ears", "stt", "livekit, options: {plugin: a}", "option destination is ''"),
+        (
+            "ears",
+            "stt",
+            'livekit, options: {plugin: "a:B", destination: "b:1"}',
+            "pip install 'trunkline[livekit]'",
+        ),
     ],
 )
 def test_what_a_vendor_cannot_work_with_is_refused(
@@ -216,7 +246,9 @@ def test_an_unknown_api_is_told_the_known_ones_of_its_stage() -> None:
     said = refused(text, "voice")
     assert said.startswith("phones.yaml:10: endpoints.voice.api: there is no api 'espaek' for tts.")
     assert "Did you mean 'espeak'?" in said
-    assert "Known for tts: cartesia, elevenlabs, espeak, fake" in said
+    assert (
+        "Known for tts: cartesia, deepgram_aura, elevenlabs, espeak, fake, livekit, openai" in said
+    )
     assert "pocketsphinx" not in said
 
 
