@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import aiohttp
 
@@ -241,18 +241,30 @@ async def collect(
     return heard
 
 
-def trial(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    """Run in real time, bounded."""
+Test = Callable[[], Awaitable[None]]
 
-    def run() -> None:
-        async def main() -> None:
-            async with asyncio.timeout(30):
-                await test()
 
-        asyncio.run(main())
+@overload
+def trial(test: Test) -> Callable[[], None]: ...
+@overload
+def trial(*, bound_s: float) -> Callable[[Test], Callable[[], None]]: ...
+def trial(
+    test: Test | None = None, *, bound_s: float = 30
+) -> Callable[[], None] | Callable[[Test], Callable[[], None]]:
+    """Run in real time, bounded: those that start outsiders' processes take a longer bound."""
 
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
+    def decorate(test: Test) -> Callable[[], None]:
+        def run() -> None:
+            async def main() -> None:
+                async with asyncio.timeout(bound_s):
+                    await test()
+
+            asyncio.run(main())
+
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
+        return run
+
+    return decorate if test is None else decorate(test)
 
 
 async def eventually(check: Callable[[], bool], within_s: float = 2.0) -> float:

@@ -20,6 +20,7 @@ PACKAGES: Mapping[str, Sequence[str]] = {
         "deepgram-sdk==7.17.0",
     ),
     "chat": ("anthropic==2.12.0", "google-genai==3.4.0", "openai==3.54.0"),
+    "audio": ("openai==3.54.0", "soniox==2.10.0", "deepgram-sdk==7.17.0", "websockets"),
     # Trunkline itself runs here, so what it imports on this path is here, too.
     "livekit": (
         "livekit-agents==1.8.9",
