@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -132,7 +132,8 @@ async def working(
     async with AsyncExitStack() as stack:
         records = await stack.enter_async_context(await with_clerk(config, name))
         session = await stack.enter_async_context(client_session())
-        gate = Gate(lambda decision: _note_egress(worker, decision))
+        workers: list[Worker] = []  # none while lines are rendered for all calls
+        gate = Gate(lambda decision: _note_egress(workers, decision))
         resources = Resources(session, gate, os.environ)
         stages = await stack.enter_async_context(open_route_stages(config, resources))
 
@@ -151,7 +152,7 @@ async def working(
             fillers,
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
-        worker = Worker(agent, Pacer(VadPool()), router, journal)
+        workers.append(worker := Worker(agent, Pacer(VadPool()), router, journal))
         probed = [stage for name in routes for stage in routes[name]]
         probes = Probes(router, probed, asyncio.get_running_loop().time)
         recall = Recall(records)
@@ -295,10 +296,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _note_egress(worker: Worker, decision: EgressDecision) -> None:
-    journal = worker.live.get(decision.where.call)
-    if journal is None:
-        return  # a probe: no call's data leaves
+def _note_egress(workers: Sequence[Worker], decision: EgressDecision) -> None:
+    journals = [worker.live.get(decision.where.call) for worker in workers]
+    if not journals or (journal := journals[0]) is None:
+        return  # a probe, or a line for all calls: no call's data leaves
     data = {
         "endpoint": decision.endpoint,
         "destination": decision.destination,
