@@ -233,6 +233,13 @@ def _pocketsphinx(config: EndpointConfig, endpoint: Endpoint, resources: Resourc
     return pocketsphinx.PocketsphinxStt(endpoint, config.options)
 
 
+def _sherpa(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
+    from trunkline.providers.embedded.sherpa import SherpaStt  # noqa: PLC0415  # an optional extra
+
+    _stays_here(config, resources)
+    return SherpaStt(endpoint, config.options)
+
+
 def _espeak(config: EndpointConfig, endpoint: Endpoint, resources: Resources) -> AnyStage:
     from trunkline.providers.embedded.espeak import EspeakTts  # noqa: PLC0415  # an optional extra
 
@@ -284,6 +291,7 @@ BUILT_IN: Apis = {
     (STT, "openai"): _openai_transcription,
     (STT, "openai_realtime"): _openai_realtime,
     (STT, "pocketsphinx"): _pocketsphinx,
+    (STT, "sherpa"): _sherpa,
     (STT, "soniox"): _soniox,
     (TTS, "cartesia"): _cartesia,
     (TTS, "deepgram_aura"): _deepgram_aura,
