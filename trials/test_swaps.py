@@ -3,8 +3,11 @@
 The configuration that ships, with one line replaced, for each api that a local server can serve; a
 worker (`trunkline serve`) and a caller (`trunkline call`), each a process of its own, and the same
 script: consent, a question, its long answer. What was swapped must have served; the question is
-understood, and each item of the answer is on the caller's tape, whole and once. Behind the servers
-of speech are the embedded engines, behind those of models the scripted receptionist.
+understood, and each item of the answer is on the caller's tape, whole and once. A call whose caller
+was late by more than 100 ms measured the machine: it is placed again, and if none was in time, the
+tape is not judged, and the trial is skipped for it (what the journal says has to hold all the
+same). Behind the servers of speech are the embedded engines, behind those of models the scripted
+receptionist.
 """
 
 import asyncio
@@ -20,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from trials.calls import QUESTION, SCRIPTS, blemishes, items_heard
+from trials.calls import LATE_MS_MAX, QUESTION, SCRIPTS, blemishes, items_heard
 from trials.embedded_rig import endpoint
 from trials.speech_rig import eventually
 from trunkline.console.demo import MARK, DemoOrder, DemoRun, configuration
@@ -51,6 +54,7 @@ CALL_S = 150.0
 # As shipped: without it a worker takes the endpoint for a slow one, and asks the backup first.
 EXPECTED = "expected: {ttft_p50_s: 0.1, ttft_p95_s: 0.3, slow_share: 0.02, sentence_s: 0.2}"
 STOP_S = 10.0
+TRIES_MAX = 3
 
 
 @dataclass(frozen=True)
@@ -169,25 +173,36 @@ async def place(swap: Swap, out: Path) -> tuple[Evidence, Any]:
         return Evidence(run), server
 
 
+def served(evidence: Evidence, server: Any) -> None:
+    """What the journal and the server must say of any call."""
+    finals = [e.data["text"] for e in evidence.of("transcript.final")]
+    assert QUESTION in finals, finals
+    assert not evidence.of("utterance.lost")
+    heard = " ".join(str(e.data["heard"]) for e in evidence.of("reply.ended"))
+    items = scripted.content_items("visit")
+    assert all(it.primary_text in heard or it.backup_text in heard for it in items), heard
+    failed = [e.data for e in evidence.of("attempt.ended") if e.data["outcome"] == "failed"]
+    assert failed == []
+    assert [record.ended for record in server.requests].count("finished") >= 2
+
+
 @pytest.mark.parametrize("name", SWAPS)
 def test_one_line_is_all_it_takes(name: str, tmp_path: Path) -> None:
     """The same script passes with every stage swapped; the swapped one has served."""
     swap = SWAPS[name]
 
     async def main() -> None:
-        evidence, server = await place(swap, tmp_path)
-        finals = [(e.data["text"], e.data.get("endpoint")) for e in evidence.of("transcript.final")]
-        assert QUESTION in [text for text, _ in finals], finals
-        assert not evidence.of("utterance.lost")
-        heard = " ".join(str(e.data["heard"]) for e in evidence.of("reply.ended"))
-        items = scripted.content_items("visit")
-        assert all(it.primary_text in heard or it.backup_text in heard for it in items), heard
-        async with embedded_voice({}) as voice:
-            assert blemishes(await items_heard(evidence.agent, voice)) == []
-        ended = [record.ended for record in server.requests]
-        print(f"{name}: {len(ended)} requests, {ended.count('finished')} finished")
-        assert ended.count("finished") >= 2
-        lost = [e.data for e in evidence.of("attempt.ended") if e.data["outcome"] == "failed"]
-        assert lost == []
+        for attempt in range(TRIES_MAX):
+            out = tmp_path / str(attempt)
+            out.mkdir()
+            evidence, server = await place(swap, out)
+            served(evidence, server)
+            late_ms = evidence.run.caller["caller_late_ms_max"]
+            print(f"{name}: the caller was late by {late_ms} ms at most")
+            if isinstance(late_ms, float) and late_ms <= LATE_MS_MAX:
+                async with embedded_voice({}) as voice:
+                    assert blemishes(await items_heard(evidence.agent, voice)) == []
+                return
+        pytest.skip("the caller's clock was late: only the journals of these calls were judged")
 
     asyncio.run(main())

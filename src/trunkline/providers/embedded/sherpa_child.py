@@ -79,7 +79,7 @@ class Recogniser:
             else:
                 words[-1] = words[-1][0] + text, words[-1][1]
         longest = round(_WORD_S_MAX * SAMPLE_RATE)
-        ends = [at for _, at in words][1:] + [self._samples]
+        ends = [*(at for _, at in words[1:]), self._samples]
         told = [
             (text.lower(), at, min(end, at + longest))
             for (text, at), end in zip(words, ends, strict=False)  # without words one end is left
