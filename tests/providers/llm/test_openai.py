@@ -361,8 +361,8 @@ def test_a_prompt_that_a_content_filter_refuses_has_its_answer() -> None:
     )
     assert OpenAIChat(TURN).refusal(400, {}, said) == (Finish("content_filter"),)
     flagged = (
-        b'{"error":{"message":"Invalid prompt: your prompt was flagged as potentially violating our '
-        b'usage policy.","type":"invalid_request_error","param":null,"code":"invalid_prompt"}}'
+        b'{"error":{"message":"Invalid prompt: your prompt was flagged as potentially violating '
+        b'our usage policy.","type":"invalid_request_error","code":"invalid_prompt"}}'
     )
     assert OpenAIChat(TURN).refusal(400, {}, flagged) == (Finish("content_filter"),)
     broken = OpenAIChat(TURN).refusal(400, {}, flagged.replace(b"flagged", b"not JSON"))

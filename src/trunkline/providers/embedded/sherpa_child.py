@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trunkline.providers.embedded.framing import Kind, Pipe
 from trunkline.types import SAMPLE_RATE
@@ -59,7 +60,7 @@ class Recogniser:
         """Decode more of the utterance."""
         samples = np.frombuffer(pcm, np.int16)
         self._samples += len(samples)
-        self._accept(samples.astype(np.float32) / 32_768)
+        self._accept(samples.astype(np.float32) / np.float32(32_768))
 
     def finish(self) -> None:
         """The utterance is over: `transcript` is final."""
@@ -88,7 +89,7 @@ class Recogniser:
         text = " ".join(word for word, _, _ in told)
         return json.dumps({"text": text, "words": told, "posterior": None}).encode()
 
-    def _accept(self, samples: "np.ndarray[Any, np.dtype[np.float32]]") -> None:
+    def _accept(self, samples: NDArray[np.float32]) -> None:
         self._stream.accept_waveform(SAMPLE_RATE, samples)
         self._decode()
 
