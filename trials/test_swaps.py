@@ -26,7 +26,7 @@ import pytest
 from trials.calls import LATE_MS_MAX, QUESTION, SCRIPTS, blemishes, items_heard
 from trials.embedded_rig import endpoint
 from trials.speech_rig import eventually
-from trunkline.console.demo import MARK, DemoOrder, DemoRun, configuration
+from trunkline.console.demo import MARK, DemoOrder, DemoRun, configuration, free_ports
 from trunkline.console.outcome import Evidence
 from trunkline.console.spoken import embedded_voice
 from trunkline.providers.embedded import scripted
@@ -50,6 +50,7 @@ from trunkline.testing.soniox_server import SonioxServer
 from trunkline.types import STT, TTS
 
 KEY = "TRIAL_KEY"
+START_S = 60.0
 CALL_S = 150.0
 # As shipped: without it a worker takes the endpoint for a slow one, and asks the backup first.
 EXPECTED = "expected: {ttft_p50_s: 0.1, ttft_p95_s: 0.3, slow_share: 0.02, sentence_s: 0.2}"
@@ -143,6 +144,22 @@ def swapped(text: str, swap: Swap, url: str) -> str:
     return "".join(lines)
 
 
+@asynccontextmanager
+async def serving(text: str, out: Path) -> AsyncIterator[int]:
+    """A worker with the configuration *text*; the port on which it answers."""
+    config = out / "trunkline.yaml"
+    config.write_text(MARK + text, "utf-8")
+    async with process("serve", str(config), "--events") as worker:
+        assert worker.stdout is not None
+        async with asyncio.timeout(START_S):
+            ready = json.loads(await worker.stdout.readline())
+        reading = asyncio.ensure_future(drained(worker))
+        try:
+            yield int(ready["port"])
+        finally:
+            reading.cancel()
+
+
 async def place(swap: Swap, out: Path) -> tuple[Evidence, Any]:
     """One call with *swap*; what was seen of it, and the server that served."""
     async with AsyncExitStack() as stack:
@@ -153,15 +170,9 @@ async def place(swap: Swap, out: Path) -> tuple[Evidence, Any]:
         ]
         server = await stack.enter_async_context(swap.server())
         shipped = configuration([other.port for other in others])
-        config = out / "trunkline.yaml"
-        config.write_text(MARK + swapped(shipped, swap, server.base_url), "utf-8")
-        worker = await stack.enter_async_context(process("serve", str(config), "--events"))
-        assert worker.stdout is not None
-        async with asyncio.timeout(60):
-            ready = json.loads(await worker.stdout.readline())
-        reading = asyncio.ensure_future(drained(worker))
-        stack.callback(reading.cancel)
-        url = f"http://127.0.0.1:{ready['port']}/twilio/voice"
+        text = swapped(shipped, swap, server.base_url)
+        port = await stack.enter_async_context(serving(text, out))
+        url = f"http://127.0.0.1:{port}/twilio/voice"
         where = ["--script", str(SCRIPTS / "short.yaml"), "--out", str(out), "--progress"]
         async with asyncio.timeout(CALL_S), process("call", url, *where) as caller:
             await drained(caller)
@@ -204,5 +215,20 @@ def test_one_line_is_all_it_takes(name: str, tmp_path: Path) -> None:
                     assert blemishes(await items_heard(evidence.agent, voice)) == []
                 return
         pytest.skip("the caller's clock was late: only the journals of these calls were judged")
+
+    asyncio.run(main())
+
+
+@pytest.mark.ci
+def test_a_worker_starts_with_a_voice_that_is_reached_over_a_network(tmp_path: Path) -> None:
+    """It renders the lines for all calls before there is a call that the gate could note."""
+    swap = SWAPS["tts.openai"]
+
+    async def main() -> None:
+        async with swap.server() as server:
+            text = swapped(configuration(free_ports(2)), swap, server.base_url)
+            async with serving(text, tmp_path) as port:
+                assert port > 0
+            assert [record.ended for record in server.requests].count("finished") > 0
 
     asyncio.run(main())
