@@ -49,9 +49,7 @@ async def test_refused_egress_sends_nothing() -> None:
     context = Context(Where(CallId("c")), DataClass.SPEECH_TEXT)
     voice = stage("http://10.0.0.7:8880/v1", "a-key", noted)
     with pytest.raises(EgressRefused):
-        await (
-            stage("http://10.0.0.7:8880/v1", "a-key", noted).open(untouched(), context).__aenter__()
-        )
+        await voice.open(untouched(), context).__aenter__()
     assert [decision.destination for decision in noted] == ["10.0.0.7:8880"]
 
 
