@@ -105,7 +105,8 @@ def soniox_server(*faults: FaultScript) -> SonioxServer:
 
 
 def realtime_server(*faults: FaultScript) -> OpenAIRealtimeServer:
-    more = Hears(HEARD.final, [*HEARD.interims, (0.7, "I need an appoint")])
+    # A word is told when it was heard twice: two more looks, and there are four deltas.
+    more = Hears(HEARD.final, [*HEARD.interims, (0.7, HEARD.final), (0.8, HEARD.final)])
     return OpenAIRealtimeServer(SimStt("ears", [more] * 50), faults)
 
 

@@ -9,7 +9,9 @@ kHz, pcmu), `input_audio_buffer.append`, `.commit`, `.clear`; it answers `sessio
 and `error`. It has no turn detection. An item (from one commit to the next) is a request for
 faults.
 
-Deltas cannot take a word back: what a recogniser revises is in the completion alone.
+Deltas cannot take a word back, so a word is told once two looks in a row agreed on it and on all
+before it (Liu et al., "Low-Latency Sequence-to-Sequence Speech Recognition and Translation by
+Partial Hypothesis Selection", 2020: local agreement).
 
 Source: as in `providers/stt/openai_realtime.py`.
 """
@@ -72,8 +74,20 @@ class _Item:
 
     def __init__(self, name: str, ear: Ear, performance: Performance) -> None:
         self.name, self.ear, self.performance = name, ear, performance
-        self.said = ""
+        self._last: Sequence[str] = ()  # the words of the last look
+        self._told = 0  # so many of them were told
         self.task: asyncio.Task[None] | None = None
+
+    def more(self, text: str) -> str:
+        """What another look at *text* makes certain."""
+        words = text.split()
+        pairs = enumerate(zip(words, self._last, strict=False))
+        agreed = next((n for n, (one, other) in pairs if one != other), None)
+        agreed = min(len(words), len(self._last)) if agreed is None else agreed
+        news, self._last = words[self._told : agreed], words
+        lead = " " if self._told and news else ""
+        self._told = max(self._told, agreed)
+        return lead + " ".join(news)
 
 
 class _Session:
@@ -151,9 +165,8 @@ class _Session:
 
     async def _transcribe(self, item: _Item) -> None:
         async def tell(transcript: Transcript) -> None:
-            more = transcript.text.removeprefix(item.said)
-            if not transcript.final and transcript.text.startswith(item.said) and more:
-                item.said = transcript.text
+            more = "" if transcript.final else item.more(transcript.text)
+            if more:
                 told = _transcription("delta", item.name, delta=more)
                 await item.performance.send(told)
             if transcript.final:
