@@ -4,6 +4,9 @@ import importlib
 import importlib.util
 import re
 import shlex
+import sys
+import types
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -15,7 +18,11 @@ from trunkline.calls.examine import WITHIN_S
 from trunkline.config.load import parse as parse_config
 from trunkline.config.load import schema
 from trunkline.core.warmth import LEAST_S, MOST_S
-from trunkline.providers.reaching import HTTP_S
+from trunkline.net.gate import Gate
+from trunkline.providers.factories import BUILT_IN
+from trunkline.providers.reaching import HTTP_S, Resources
+from trunkline.providers.registry import GROUP, build, with_plugins
+from trunkline.testing.conformance_body import BODY_LAWS
 from trunkline.testing.fault_plan import parse_plan
 from trunkline.testing.incidents.files import folder, load_all, parse
 from trunkline.testing.incidents.page import written
@@ -198,6 +205,42 @@ def test_the_page_on_incidents_is_what_their_files_say() -> None:
     assert text == remade, "run: python -m trunkline.testing.incidents.page docs/incidents.md"
     (example,) = YAML.findall(text)
     assert parse(example, Path("stall.yaml")).calls[0].must.answered_by == "model-2"
+
+
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_provider_that_a_page_adds_keeps_the_laws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its codec and its test are run as they stand, and its line of YAML builds the stage."""
+    page = (ROOT / "docs/add-a-provider.md").read_text(encoding="utf-8")
+    codec, test = PYTHON.findall(page)
+    acme = types.ModuleType("acme_trunkline")
+    monkeypatch.setitem(sys.modules, "acme_trunkline", acme)
+    exec(compile(codec, "acme_trunkline.py", "exec"), acme.__dict__)  # noqa: S102  # our own page
+    tested: dict[str, Any] = {}
+    exec(compile(test, "test_acme.py", "exec"), tested)  # noqa: S102  # our own page
+    assert len(BODY_LAWS) > 4
+    for law in BODY_LAWS:
+        tested["test_laws"](law)
+    (line,) = YAML.findall(page)
+    (named,) = re.findall(r'^"tts.acme" = "([^"]+)"', page, re.MULTILINE)
+    apis = with_plugins([EntryPoint("tts.acme", named, GROUP)])
+    shipped = (ROOT / "trunkline.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"^  voice: .*$", lambda _: f"  {line.strip()}", shipped, flags=re.MULTILINE)
+    resources = Resources(cast("Any", None), Gate(lambda _: None), {"ACME_KEY": "a-key"})
+    stage = build(parse_config(text, "phones.yaml"), "voice", resources, apis)
+    assert (stage.endpoint.api, stage.endpoint.name) == ("acme", "voice")
+
+
+def test_every_api_has_a_row_in_the_page_on_providers() -> None:
+    """And the line that it shows for a plugin is one that loads."""
+    page = (ROOT / "docs/providers.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| (\w+) `(\w+)` \|", page, re.MULTILINE))
+    assert rows == set(BUILT_IN)
+    (line,) = YAML.findall(page)
+    shipped = (ROOT / "trunkline.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"^  ears: .*$", lambda _: f"  {line.strip()}", shipped, flags=re.MULTILINE)
+    assert parse_config(text, "phones.yaml").endpoints["ears"].api == "livekit"
 
 
 def test_the_pages_that_tell_how_are_there() -> None:

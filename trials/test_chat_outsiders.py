@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from trials.openai_rig import trial
 from trials.peers import environment
+from trials.speech_rig import trial
 from trials.test_chat_conformance import KINDS
 from trunkline.providers.embedded.chat import ChatReply
 from trunkline.testing.conformance_chat_sockets import TEXT
@@ -73,7 +73,7 @@ def test_a_vendors_sdk_hears_words_and_calls(api: str) -> None:
     """Two steps of one turn: calls that are answered, then text, piece by piece, and the usage."""
     environment.python("chat")  # outside of the trial's bound: it may have to be fetched
 
-    @trial
+    @trial(bound_s=90)  # a process starts, and imports an SDK: seconds on a busy machine
     async def test() -> None:
         async with KINDS[api][1](Clerk(), law_named("instant"), 1) as server:
             told = await outsider(api, f"http://127.0.0.1:{server.port}")
@@ -93,7 +93,7 @@ def test_a_vendors_sdk_takes_our_errors_for_its_own(api: str, fault: str) -> Non
     """As a status, and inside of a stream."""
     environment.python("chat")
 
-    @trial
+    @trial(bound_s=90)  # a process starts, and imports an SDK: seconds on a busy machine
     async def test() -> None:
         scripts = [FaultScript.parse(FAULTS[fault])]
         async with KINDS[api][1](Clerk(), law_named("instant"), 1, scripts) as server:

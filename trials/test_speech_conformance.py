@@ -1,7 +1,8 @@
-"""The laws of an adapter, over real sockets: Deepgram's, ElevenLabs' and Cartesia's protocols."""
+"""The laws of an adapter, over real sockets, for each protocol of speech."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -13,14 +14,21 @@ from trials.speech_rig import (
     LINES,
     Rig,
     audio,
+    aura_server,
     cartesia_server,
     deepgram_server,
     elevenlabs_server,
+    openai_speech_server,
     phrases,
+    realtime_server,
+    soniox_server,
+    transcription_server,
 )
+from trunkline.core.playout import WORDS_PER_S
+from trunkline.errors import Fault
 from trunkline.net.remote import client_session
 from trunkline.testing.conformance_sockets import SOCKET_LAWS, Adapter
-from trunkline.types import AudioFrame, DataClass, Phrase, Speech, Transcript
+from trunkline.types import SAMPLE_RATE, AudioFrame, DataClass, Phrase, Speech, Transcript
 
 SLOW = {"each_fault_is_told_as_what_it_is", "the_source_is_not_read_ahead"}  # they wait, for long
 
@@ -87,7 +95,89 @@ def cartesia(session: aiohttp.ClientSession) -> Adapter[Phrase, Speech]:
     )
 
 
-@pytest.mark.parametrize("adapter", [deepgram, elevenlabs, cartesia], ids=lambda it: it.__name__)
+def said_all(outputs: Sequence[Speech]) -> None:
+    """As much audio as there is, phrase by phrase; this protocol marks no words."""
+    assert [it.phrase for it in outputs if it.last] == list(range(len(LINES)))
+    for number, line in enumerate(LINES):
+        samples = sum(len(it.pcm) // 2 for it in outputs if it.phrase == number)
+        assert samples == pytest.approx(len(line.split()) * int(SAMPLE_RATE / WORDS_PER_S), abs=40)
+
+
+def openai_speech(session: aiohttp.ClientSession) -> Adapter[Phrase, Speech]:
+    r = Rig(session)
+    return Adapter(
+        server=lambda faults: openai_speech_server(*faults, pace=20.0),
+        stage=r.openai_voice,
+        source=phrases,
+        endless=endless_talk,
+        check=said_all,
+        data_class=DataClass.SPEECH_TEXT,
+        key=KEY,
+        # Raw audio has no last word: its end is an end, and the duration is the judge (core.tempo).
+        told={"hang": Fault.SILENT, "truncate": None},
+        aborts=True,
+    )
+
+
+def openai_speech_events(session: aiohttp.ClientSession) -> Adapter[Phrase, Speech]:
+    plain = openai_speech(session)
+    r = Rig(session)
+    stage = lambda url: r.openai_voice(url, stream="sse")  # noqa: E731  # shorter than a def
+    return replace(plain, stage=stage, told={"hang": Fault.SILENT})
+
+
+def aura(session: aiohttp.ClientSession) -> Adapter[Phrase, Speech]:
+    r = Rig(session)
+    return Adapter(
+        server=lambda faults: aura_server(*faults, pace=20.0),
+        stage=r.aura_voice,
+        source=phrases,
+        endless=endless_talk,
+        check=said_all,
+        data_class=DataClass.SPEECH_TEXT,
+        key=KEY,
+    )
+
+
+def soniox(session: aiohttp.ClientSession) -> Adapter[AudioFrame, Transcript]:
+    r = Rig(session)
+    server = lambda faults: soniox_server(*faults)  # noqa: E731  # shorter than a def
+    return replace(deepgram(session), server=server, stage=r.soniox_ears)
+
+
+def openai_realtime(session: aiohttp.ClientSession) -> Adapter[AudioFrame, Transcript]:
+    r = Rig(session)
+    server = lambda faults: realtime_server(*faults)  # noqa: E731  # shorter than a def
+    return replace(deepgram(session), server=server, stage=r.realtime_ears)
+
+
+def openai_transcription(session: aiohttp.ClientSession) -> Adapter[AudioFrame, Transcript]:
+    r = Rig(session)
+    return replace(
+        deepgram(session),
+        server=lambda faults: transcription_server(*faults, gap_s=0.05),
+        stage=lambda url: r.file_ears(url, stream=True),
+        endless=audio,  # nothing is asked before an utterance ends
+        told={"hang": Fault.SILENT},
+        gathers=True,
+        aborts=True,
+    )
+
+
+ADAPTERS = [
+    deepgram,
+    soniox,
+    openai_realtime,
+    openai_transcription,
+    elevenlabs,
+    cartesia,
+    aura,
+    openai_speech,
+    openai_speech_events,
+]
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda it: it.__name__)
 @pytest.mark.parametrize(
     "law",
     [

@@ -113,7 +113,7 @@ def test_outsiders_hear_what_we_hear(tmp_path: Path) -> None:
     clip = tmp_path / "clip.pcm"
     clip.write_bytes(pcm())
 
-    @trial
+    @trial(bound_s=90)
     async def test() -> None:
         stt = PocketsphinxStt(endpoint(STT), {"decoders": 1})
         try:
@@ -142,7 +142,7 @@ def test_outsiders_are_told_what_we_are_told(vendor: str) -> None:
     """
     environment.python()
 
-    @trial
+    @trial(bound_s=90)
     async def test() -> None:
         tts = EspeakTts(endpoint(TTS), {})
         server = (

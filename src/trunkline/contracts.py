@@ -2,7 +2,8 @@
 
 `Stage`    a model behind one contract: `open(source, context)` streams outputs.
 `Codec`    a provider's protocol as pure functions; `net/` turns it into a Stage. `DuplexCodec` is
-           the same for protocols in which both sides speak at once, over a WebSocket.
+           the same for protocols in which both sides speak at once, over a WebSocket, `BodyCodec`
+           for those in which parts of the source are requests, answered by a body each.
 `Carrier`  one phone leg.
 `Machine`  a decision: `feed(fact, now) -> acts`, `deadline()`; no I/O, no clock, no randomness.
 `Toolbox`  what the agent may do in the world.
@@ -120,6 +121,57 @@ class Codec(Protocol[In_contra, Out_co]):
         A content filter that refuses the prompt has answered: its outputs end the step, and no
         other endpoint is asked.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Post(Generic[Out_co]):
+    """A request, and what reads its answer.
+
+    *decoder* gets the answer's media type (lower case, without parameters; "": none was named),
+    is fed the body's bytes as they come, and raises `EndpointError` (`MALFORMED`) for a type that
+    the protocol does not answer with. *ends_itself*: the answer says that it is complete before
+    its body ends.
+    """
+
+    request: Request
+    decoder: Callable[[str], Decoder[Out_co]]
+    ends_itself: bool = False
+
+
+class BodyExchange(Protocol[In_contra, Out_co]):
+    """One attempt of a `BodyCodec`: state, but no I/O."""
+
+    def take(self, item: In_contra, /) -> Post[Out_co] | None:
+        """The request that *item* completes, None if more belongs to it."""
+        ...
+
+    def finish(self) -> Post[Out_co] | None:
+        """The source has ended: the request for what is left of it."""
+        ...
+
+
+class BodyCodec(Protocol[In_contra, Out_co]):
+    """A provider's protocol over HTTP whose answers are bodies: audio, JSON. Pure functions.
+
+    A source becomes a sequence of requests, and their answers, in order, the outputs.
+    """
+
+    @property
+    def ahead(self) -> int:
+        """Requests that may be under way at once."""
+        ...
+
+    def credentials(self, key: str, /) -> Mapping[str, str]:
+        """The headers that carry *key*."""
+        ...
+
+    def exchange(self) -> BodyExchange[In_contra, Out_co]:
+        """A fresh attempt."""
+        ...
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes, /) -> Exception:
+        """The `EndpointError` that an HTTP status other than 200 means."""
         ...
 
 

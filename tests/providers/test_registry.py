@@ -13,8 +13,8 @@ from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.load import ConfigErrors, parse
 from trunkline.config.models import Config
 from trunkline.contracts import Context
-from trunkline.errors import ConfigError, EgressRefused, EndpointError, Fault, InputError
-from trunkline.net.gate import EgressDecision, Gate
+from trunkline.errors import ConfigError, EndpointError, Fault, InputError
+from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage, client_session
 from trunkline.providers.opening import CLOSE_S, START_S, open_route_stages, route
 from trunkline.providers.reaching import AnyStage, Resources
@@ -24,10 +24,7 @@ from trunkline.types import (
     LLM,
     STT,
     TTS,
-    CallId,
-    DataClass,
     Endpoint,
-    Where,
 )
 
 FILE = """\
@@ -143,75 +140,15 @@ def test_an_openai_endpoint_is_a_stage_over_http() -> None:
     in_a_worker(test)
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "destination"),
-    [
-        ("ears", "stage: stt, api: fake", "stage: stt, api: deepgram", "api.deepgram.com:443"),
-        (
-            "voice",
-            "stage: tts, api: fake",
-            "stage: tts, options: {voice: anna}, api: elevenlabs",
-            "api.elevenlabs.io:443",
-        ),
-        (
-            "voice",
-            "stage: tts, api: fake",
-            "stage: tts, options: {voice: anna}, api: cartesia",
-            "api.cartesia.ai:443",
-        ),
-        (
-            "ears",
-            "stage: stt, api: fake",
-            'stage: stt, base_url: "http://127.0.0.1:1/v1", api: deepgram',
-            "127.0.0.1:1",
-        ),
-    ],
-)
-def test_a_vendor_is_reached_by_its_name_alone(
-    name: str, old: str, new: str, destination: str
-) -> None:
-    """It knows its own address; another one, such as a proxy in a zone, can be given."""
-    noted: list[EgressDecision] = []
-
-    async def test(resources: Resources) -> None:
-        noting = Resources(resources.session, Gate(noted.append), {})
-        stage = build(parse(FILE.replace(old, new), "phones.yaml"), name, noting)
-        with pytest.raises(EgressRefused):
-            await stage.open(None, Context(Where(CallId("c")), DataClass.RECORDING)).__aenter__()
-        assert [decision.destination for decision in noted] == [destination]
-
-    in_a_worker(test)
-
-
-@pytest.mark.parametrize(
-    ("name", "stage", "api", "says"),
-    [
-        ("ears", "stt", "deepgram, options: {encoding: opus}", "encoding is 'opus'"),
-        ("ears", "stt", "deepgram, options: {connect_s: 1}", "unknown options connect_s"),
-        ("ears", "stt", 'deepgram, replicas: ["https://a", "https://b"]', "deepgram has none"),
-        ("ears", "stt", "deepgram, connect: {proxy_env: PROXY}", "PROXY (proxy_env) is no address"),
-        ("ears", "stt", "deepgram, tls: {ca_file: no.pem}", "there is no file"),
-        ("ears", "stt", "deepgram, key_env: EARS_KEY", "EARS_KEY (key_env) is not set"),
-        ("voice", "tts", "elevenlabs", "option voice is ''"),
-        ("voice", "tts", "elevenlabs, options: {voice: a, sped: 1}", "unknown options sped"),
-    ],
-)
-def test_what_a_vendor_cannot_work_with_is_refused(
-    name: str, stage: str, api: str, says: str
-) -> None:
-    """With the line of the endpoint, before anything is sent."""
-    said = refused(FILE.replace(f"stage: {stage}, api: fake", f"stage: {stage}, api: {api}"), name)
-    assert said.startswith(f"phones.yaml:{9 if stage == 'stt' else 10}: endpoints.{name}: ")
-    assert says in said
-
-
 def test_an_unknown_api_is_told_the_known_ones_of_its_stage() -> None:
     """The error points to the line and does not offer a recogniser for a model."""
     text = FILE.replace("voice: {stage: tts, api: fake", "voice: {stage: tts, api: espaek")
     said = refused(text, "voice")
     assert said.startswith("phones.yaml:10: endpoints.voice.api: there is no api 'espaek' for tts.")
     assert "Did you mean 'espeak'?" in said
-    assert "Known for tts: cartesia, elevenlabs, espeak, fake" in said
+    assert (
+        "Known for tts: cartesia, deepgram_aura, elevenlabs, espeak, fake, livekit, openai" in said
+    )
     assert "pocketsphinx" not in said
 
 

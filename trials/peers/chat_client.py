@@ -3,17 +3,13 @@
 chat_client.py CLIENT URL PROMPT
 
 CLIENT is one of `CLIENTS`, URL is that of the server, without the API's version. The model is told
-of a tool, and its calls are answered until it speaks. This file imports nothing of ours.
+of a tool, and its calls are answered until it speaks. This file imports nothing of ours, and of the
+SDKs the one that is asked for: all three take 2.5 s of a core, which on a busy machine were 15 s.
 """
 
 import asyncio
 import json
 import sys
-
-import anthropic
-import openai
-from google import genai
-from google.genai import errors, types
 
 SCHEMA = {"type": "object", "properties": {"day": {"type": "string"}}}
 STEPS = 3
@@ -24,6 +20,8 @@ def heard():
 
 
 async def with_anthropic(url, prompt):
+    import anthropic  # noqa: PLC0415  # see above
+
     client = anthropic.AsyncAnthropic(api_key="a-key", base_url=url, max_retries=0)
     told, messages = heard(), [{"role": "user", "content": prompt}]
     tools = [{"name": "book", "description": "Books.", "input_schema": SCHEMA}]
@@ -52,6 +50,9 @@ async def with_anthropic(url, prompt):
 
 
 async def with_gemini(url, prompt):
+    from google import genai  # noqa: PLC0415  # see above
+    from google.genai import errors, types  # noqa: PLC0415  # see above
+
     client = genai.Client(api_key="a-key", http_options={"base_url": url})
     declared = types.FunctionDeclaration(
         name="book", description="Books.", parameters_json_schema=SCHEMA
@@ -92,6 +93,8 @@ async def with_gemini(url, prompt):
 
 
 async def with_openai(url, prompt):
+    import openai  # noqa: PLC0415  # see above
+
     client = openai.AsyncOpenAI(api_key="a-key", base_url=f"{url}/v1", max_retries=0)
     told, items = heard(), [{"role": "user", "content": prompt}]
     tool = {"type": "function", "name": "book", "description": "Books.", "parameters": SCHEMA}
@@ -135,7 +138,7 @@ CLIENTS = {"anthropic": with_anthropic, "gemini": with_gemini, "openai_responses
 
 async def main():
     kind, url, prompt = sys.argv[1:]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         print(json.dumps(await CLIENTS[kind](url, prompt)))
 
 

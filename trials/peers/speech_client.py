@@ -133,7 +133,7 @@ CLIENTS = {
 async def main():
     kind, url, what = sys.argv[1:]
     given = Path(what).read_bytes() if what.endswith(".pcm") else what
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         print(json.dumps(await CLIENTS[kind](url, given)))
 
 

@@ -106,11 +106,11 @@ def client_session() -> aiohttp.ClientSession:
 
 
 def _reuse_told() -> aiohttp.TraceConfig:
-    """Tells the `Watch` of a request that its connection came from the pool."""
+    """Tells the `Pooled` of a request that its connection came from the pool."""
 
     async def reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        if isinstance(watch := context.trace_request_ctx, Watch):
-            watch.reused = True
+        if isinstance(pooled := context.trace_request_ctx, Pooled):
+            pooled.reused = True
 
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_reuseconn.append(reused)
@@ -153,7 +153,13 @@ class Watch:
     began: float
     deadline: float | None
     spoke: bool = False
-    reused: bool = False  # the connection came from the pool
+
+
+@dataclass(slots=True)
+class Pooled:
+    """Whether the connection of one request came from the pool."""
+
+    reused: bool = False
 
 
 class Remote:
@@ -196,8 +202,7 @@ class Remote:
         often cannot tell whether the connection lives.) Whether there was one already; raises as
         a request does.
         """
-        watch = await self._aside(session, "/", context, None)
-        return watch.reused
+        return (await self._aside(session, "/", context, None)).reused
 
     async def metrics(self, session: aiohttp.ClientSession, context: Context) -> bytes:
         """What stands at `/metrics` of the address, without the key; b"" if nothing does."""
@@ -207,9 +212,9 @@ class Remote:
 
     async def _aside(
         self, session: aiohttp.ClientSession, path: str, context: Context, body: bytearray | None
-    ) -> Watch:
+    ) -> Pooled:
         """A request that is nobody's; *body* gets that of a whole answer with status 200."""
-        used_at = self.used_at
+        used_at, pooled = self.used_at, Pooled()
         watch = self.admit(context)
         self.used_at = used_at
         response = await self.wait(
@@ -220,7 +225,7 @@ class Remote:
                 timeout=self.timeout,
                 ssl=self.access.ssl,
                 proxy=self.access.proxy,
-                trace_request_ctx=watch,
+                trace_request_ctx=pooled,
             ),
             watch,
             within_s=self.connect_s + TOUCH_S,
@@ -230,12 +235,12 @@ class Remote:
             while piece := await self.wait(response.content.readany(), watch, within_s=TOUCH_S):
                 read += piece
                 if len(read) > _ASIDE_BYTES:
-                    return watch
+                    return pooled
             if body is not None and response.status == 200:
                 body += read
         finally:
             response.close()
-        return watch
+        return pooled
 
     @property
     def timeout(self) -> aiohttp.ClientTimeout:

@@ -36,6 +36,13 @@ class Options:
             raise self._wrong(name, value, "Use a text")
         return value
 
+    def optional_text(self, name: str) -> str | None:
+        """A text that is not empty, None if it is not given."""
+        if name in self._left:
+            return self.text(name, "")
+        self._known.append(name)
+        return None
+
     def texts(self, name: str) -> Sequence[str]:
         """A list of texts; none, if it is not given."""
         value = self._take(name, [])

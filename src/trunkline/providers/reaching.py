@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 from aiohttp import ClientSession
 
 from trunkline.config.endpoints import ConnectConfig, EndpointConfig, TlsConfig
-from trunkline.contracts import Codec, DuplexCodec, Stage
+from trunkline.contracts import BodyCodec, Codec, DuplexCodec, Stage
 from trunkline.errors import InputError
 from trunkline.net.access import Access, proxy_url, tls_context
+from trunkline.net.body import BodyStage
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
 from trunkline.net.replicas import ReplicatedStage
@@ -104,4 +105,28 @@ def duplex(
         session=resources.session,
         gate=resources.gate,
         access=access(config, resources, WEBSOCKET_S),
+    )
+
+
+def body(
+    config: EndpointConfig,
+    endpoint: Endpoint,
+    resources: Resources,
+    codec: Callable[[Endpoint, Mapping[str, object]], BodyCodec[Any, Any]],
+) -> AnyStage:
+    """A stage over HTTP of a protocol that many servers speak: its address is to be named."""
+    if config.replicas:
+        raise InputError(
+            f"replicas: {config.api} has none. Write an endpoint for each server, one route for all"
+        )
+    if config.base_url is None:
+        raise InputError('base_url is missing. Add base_url: "https://.../v1"')
+    return BodyStage(
+        endpoint,
+        codec(endpoint, config.options),
+        base_url=config.base_url,
+        key=key_of(config, resources),
+        session=resources.session,
+        gate=resources.gate,
+        access=access(config, resources, HTTP_S),
     )

@@ -26,10 +26,14 @@ class Mouth:
 
     def encode(self, pcm: bytes) -> str:
         """16-bit mono at 8 kHz, in base64."""
+        return base64.b64encode(self.raw(pcm)).decode()
+
+    def raw(self, pcm: bytes) -> bytes:
+        """16-bit mono at 8 kHz, in this format."""
         samples: NDArray[np.int16] = np.frombuffer(pcm, "<i2").astype(np.int16)
         if self.mulaw:
-            return base64.b64encode(mulaw_encode(samples)).decode()
-        return base64.b64encode(resample(samples, SAMPLE_RATE, self.rate).tobytes()).decode()
+            return mulaw_encode(samples)
+        return resample(samples, SAMPLE_RATE, self.rate).tobytes()
 
 
 async def render(

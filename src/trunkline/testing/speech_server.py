@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from aiohttp import WSMsgType, web
 
@@ -24,6 +24,7 @@ from trunkline.testing.faults import FaultKind, FaultScript, lot_of
 from trunkline.testing.listener import Listener, peer_port, reset
 
 _SEED = 0  # of the lots that faults with a share draw
+_BODY_BYTES = 4 << 20  # of a request over HTTP: four minutes of audio
 _KEPT_REQUESTS = 1_000
 _KEPT_MESSAGES = 2_000
 _HANDSHAKE = {FaultKind.STATUS, FaultKind.HANG}
@@ -80,18 +81,42 @@ class SpeechFault:
 OnFault = Callable[[SpeechFault], None]
 
 
+class Sink(Protocol):
+    """Where the messages of a request go: aiohttp's WebSocket, or the body of a response."""
+
+    async def send_str(self, data: str) -> None:
+        """One message of text."""
+        ...
+
+    async def send_bytes(self, data: bytes) -> None:
+        """One of bytes."""
+        ...
+
+    async def ping(self) -> None:
+        """A sign of life that says nothing, if there is one."""
+        ...
+
+    async def close(self) -> bool:
+        """End, cleanly."""
+        ...
+
+
 class Performance:
-    """The messages of one request, as its fault lets them pass. `Struck`: there will be no more."""
+    """The messages of one request, as its fault lets them pass. `Struck`: there will be no more.
+
+    *garbage* is what is not of the protocol.
+    """
 
     def __init__(
         self,
         request: web.Request,
-        socket: web.WebSocketResponse,
+        sink: Sink,
         record: SpeechRecord,
         fault: FaultScript | None,
         on_fault: OnFault,
+        garbage: str | bytes = _GARBAGE,
     ) -> None:
-        self._request, self._socket = request, socket
+        self._request, self._socket, self._garbage = request, sink, garbage
         self.record, self._fault, self._on_fault = record, fault, on_fault
         self._held = self._told = False
 
@@ -132,7 +157,7 @@ class Performance:
             case FaultKind.TRUNCATE:
                 await self._socket.close()
             case FaultKind.MALFORMED:
-                await self._put(_GARBAGE)
+                await self._put(self._garbage)
             case _:
                 raise AssertionError(f"{fault.kind} does not strike here")
         if fault.kind in {FaultKind.CUT, FaultKind.TRUNCATE, FaultKind.MALFORMED}:
@@ -199,13 +224,13 @@ class SpeechServer:
         self._connections: deque[ConnectionRecord] = deque(maxlen=_KEPT_REQUESTS)
         self._idle: set[web.WebSocketResponse] = set()
         self._count, self._began = 0, time.monotonic()
-        app = web.Application()
-        app.router.add_get(f"{self.version}/{self.path}", self._handle)
+        app = web.Application(client_max_size=_BODY_BYTES)
+        self.routes(app.router)
         self._listener = Listener(app, port)
 
     async def __aenter__(self) -> Self:
         await self._listener.open()
-        await self._refuse_if_due()
+        await self.refuse_if_due()
         return self
 
     async def __aexit__(
@@ -260,6 +285,10 @@ class SpeechServer:
 
     # -- what a server is made of ---------------------------------------------------------------
 
+    def routes(self, router: web.UrlDispatcher) -> None:
+        """What it answers to: a WebSocket at `path`."""
+        router.add_get(f"{self.version}/{self.path}", self._handle)
+
     def refusal(self, request: web.Request) -> web.Response | None:
         """What a handshake is answered that is wrong, as the vendor does."""
         raise NotImplementedError
@@ -270,12 +299,20 @@ class SpeechServer:
 
     async def begin(self, talk: "Talk", text: str = "") -> Performance:
         """A request has come."""
-        self._count += 1
-        record = SpeechRecord(self._count, text, talk.record.peer_port)
-        self._requests.append(record)
-        fault = self._fault(text, lambda it: it.kind not in {*_HANDSHAKE, FaultKind.REFUSE})
-        await self._refuse_if_due()
+        record, fault = self.record(talk.record.peer_port, text)
+        await self.refuse_if_due()
         return Performance(talk.request, talk.socket, record, fault, self.on_fault)
+
+    def keep(self, connection: ConnectionRecord) -> None:
+        """Remember *connection*."""
+        self._connections.append(connection)
+
+    def record(self, port: int, text: str) -> tuple[SpeechRecord, FaultScript | None]:
+        """A request has come from *port*: its record, and what befalls it after the handshake."""
+        self._count += 1
+        record = SpeechRecord(self._count, text, port)
+        self._requests.append(record)
+        return record, self._fault(text, lambda it: it.kind not in {*_HANDSHAKE, FaultKind.REFUSE})
 
     def _fault(
         self, text: str, fits: Callable[[FaultScript], bool], ahead: int = 0
@@ -288,30 +325,37 @@ class SpeechServer:
                 return fault
         return None
 
-    async def _refuse_if_due(self) -> None:
+    async def refuse_if_due(self) -> None:
+        """Close the listener if the next request is one that nobody is to hear."""
         due = self._fault("", lambda it: it.kind is FaultKind.REFUSE, ahead=1)
         if due is not None and not self._listener.refusing:
             self._faults = tuple(it for it in self._faults if it is not due)
             self.on_fault(_now(due, self._count + 1, 0))
             await self._listener.refuse(due.hold_s)
 
+    async def struck_first(self, text: str = "") -> web.Response | None:
+        """Play the fault that strikes the next request, of *text*, before it is looked at."""
+        fault = self._fault(text, lambda it: it.kind in _HANDSHAKE, ahead=1)
+        if fault is None:
+            return None
+        self._count += 1
+        self.on_fault(_now(fault, self._count, 0))
+        if fault.kind is FaultKind.STATUS:
+            return _status(fault)
+        if fault.hold_s is None:
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(fault.hold_s or 0.0)
+        return None
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        fault = self._fault("", lambda it: it.kind in _HANDSHAKE, ahead=1)
-        if fault is not None:
-            self._count += 1
-            self.on_fault(_now(fault, self._count, 0))
-            if fault.kind is FaultKind.HANG and fault.hold_s is None:
-                await asyncio.get_running_loop().create_future()
-            elif fault.kind is FaultKind.HANG:
-                await asyncio.sleep(fault.hold_s or 0.0)
-            else:
-                return _status(fault)
+        if (struck := await self.struck_first()) is not None:
+            return struck
         if (refused := self.refusal(request)) is not None:
             return refused
         connection = ConnectionRecord(
             request.path, tuple(request.query.items()), dict(request.headers), peer_port(request)
         )
-        self._connections.append(connection)
+        self.keep(connection)
         socket = web.WebSocketResponse(timeout=0.1)
         await socket.prepare(request)
         try:

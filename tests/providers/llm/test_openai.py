@@ -353,12 +353,19 @@ def test_a_long_refusal_is_cut() -> None:
 
 
 def test_a_prompt_that_a_content_filter_refuses_has_its_answer() -> None:
-    """Azure filters before it answers, by status: no other endpoint is asked to say it."""
+    """Azure and OpenAI filter before they answer, by status: no other endpoint is asked."""
     said = (
         b'{"error":{"message":"The response was filtered","type":null,"param":"prompt",'
         b'"code":"content_filter","status":400,"innererror":{"code":'
         b'"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true}}}}}'
     )
     assert OpenAIChat(TURN).refusal(400, {}, said) == (Finish("content_filter"),)
+    flagged = (
+        b'{"error":{"message":"Invalid prompt: your prompt was flagged as potentially violating '
+        b'our usage policy.","type":"invalid_request_error","code":"invalid_prompt"}}'
+    )
+    assert OpenAIChat(TURN).refusal(400, {}, flagged) == (Finish("content_filter"),)
+    broken = OpenAIChat(TURN).refusal(400, {}, flagged.replace(b"flagged", b"not JSON"))
+    assert isinstance(broken, EndpointError)
     other = OpenAIChat(TURN).refusal(500, {}, said)
     assert isinstance(other, EndpointError)

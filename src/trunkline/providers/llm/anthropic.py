@@ -19,8 +19,8 @@ import msgspec
 
 from trunkline.contracts import Decoder, Request
 from trunkline.errors import EndpointError, Fault, InputError
+from trunkline.providers.json_body import json_body
 from trunkline.providers.llm.anthropic_stream import FILTERED, MessagesDecoder, MessagesError
-from trunkline.providers.llm.json_body import json_body
 from trunkline.providers.llm.turns import Answer, Part, json_object, turns
 from trunkline.providers.refusals import refusal
 from trunkline.types import Delta, Endpoint, Finish, Prompt, ToolCall

@@ -22,14 +22,16 @@ import msgspec
 
 from trunkline.contracts import Decoder, Request
 from trunkline.errors import EndpointError, InputError
+from trunkline.providers.json_body import json_body
 from trunkline.providers.llm.gemini_stream import ContentDecoder, GeminiError
-from trunkline.providers.llm.json_body import json_body
 from trunkline.providers.llm.turns import Answer, Part, Turn, json_object, turns
 from trunkline.providers.refusals import refusal
 from trunkline.types import Delta, Endpoint, Prompt, ToolCall
 
 UNCHECKED = "skip_thought_signature_validator"
-"""In place of a signature: the call was not made by this model."""
+"""In place of a signature: the call was not made by this model. Of the documents on thought
+signatures only excerpts were at hand, which do not have it; public clients send it, and some call
+it documented by Google's Agent Platform (read November 2026)."""
 
 _SIGNS = re.compile(r"gemini-(?![12]\b)")
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")

@@ -14,7 +14,7 @@ import msgspec
 from trunkline.contracts import Decoder, Request
 from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.net.retry_after import retry_after_s
-from trunkline.providers.llm.json_body import json_body
+from trunkline.providers.json_body import json_body
 from trunkline.providers.llm.openai_stream import (
     DETAIL_CHARS,
     ChatDecoder,
@@ -122,7 +122,9 @@ class OpenAIChat:
         """What *status* means: 429 `THROTTLED`, 5xx and 408 `UNAVAILABLE`, other 4xx `REFUSED`.
 
         A 429 for an exhausted account is `REFUSED`: waiting does not mend it, a person must. A 400
-        whose code is `content_filter` is an answer (Azure filters the prompt before it begins).
+        is an answer if its code is `content_filter` (Azure filters the prompt before it begins), or
+        `invalid_prompt` for a prompt that was "flagged": so OpenAI's reasoning models refuse, as
+        quoted in PAL's issue 178 and Codex' 38849 (read November 2026), often for no good reason.
         """
         try:
             parsed = msgspec.json.decode(body, type=_ErrorBody)
@@ -133,7 +135,8 @@ class OpenAIChat:
                 wire_error(parsed.error) if parsed.error is not None else WireError(parsed.message)
             )
             said, code = error.message or "", error.code or error.type
-        if status == 400 and code == "content_filter":
+        flagged = code == "invalid_prompt" and "flagged" in said
+        if status == 400 and (code == "content_filter" or flagged):
             return (Finish("content_filter"),)
         if status == 429:
             fault = Fault.REFUSED if code == "insufficient_quota" else Fault.THROTTLED

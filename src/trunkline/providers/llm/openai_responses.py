@@ -17,7 +17,7 @@ import msgspec
 
 from trunkline.contracts import Decoder, Request
 from trunkline.errors import EndpointError, Fault, InputError
-from trunkline.providers.llm.json_body import json_body
+from trunkline.providers.json_body import json_body
 from trunkline.providers.llm.openai_responses_stream import (
     FILTERED,
     ResponsesDecoder,

@@ -10,15 +10,16 @@ class Anchors:
     """Note each frame that a recogniser gets; ask where its words are in the call."""
 
     def __init__(self) -> None:
-        self._heard = 0
+        self.heard = 0
+        """Samples of the utterance so far."""
         self._anchors: list[tuple[int, int]] = []  # (sample of the utterance, sample of the call)
 
     def add(self, frame: AudioFrame) -> int:
         """Note *frame*; the samples of the utterance so far."""
-        if not self._anchors or self._of_call(self._heard) != frame.at:
-            self._anchors.append((self._heard, frame.at))
-        self._heard += len(frame.pcm) // 2
-        return self._heard
+        if not self._anchors or self._of_call(self.heard) != frame.at:
+            self._anchors.append((self.heard, frame.at))
+        self.heard += len(frame.pcm) // 2
+        return self.heard
 
     def span(self, start: int, end: int) -> tuple[Sample, Sample]:
         """Samples *start* to *end* of the utterance, in the call. Frames were noted before."""

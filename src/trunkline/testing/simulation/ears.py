@@ -12,8 +12,9 @@ import heapq
 import math
 from typing import Protocol
 
-from trunkline.core import hearing as words
+from trunkline.core import hearing_words as words
 from trunkline.core.attempt_words import Kind
+from trunkline.core.hearing import Hearing
 from trunkline.core.playout import WORDS_PER_S
 from trunkline.errors import Fault
 from trunkline.testing.simulation.speech import Speech, Try
@@ -41,7 +42,7 @@ class Ear:
     def __init__(self, worker: Hears, call: int, lot: int, began: float, over: float) -> None:
         self._worker, self._call, self._lot = worker, call, lot
         self._began, self._over = began, over
-        self._machine: words.Hearing | None = None
+        self._machine: Hearing | None = None
         self._told_over = False
         self._events: list[tuple[float, int, words.Interim | words.Final | words.Failed]] = []
         self._count = 0
@@ -63,7 +64,7 @@ class Ear:
             return self.heard_at
         self._first: Try | None = first
         candidates = [words.Candidate(interims=True)] * len(self._order)
-        self._machine = words.Hearing(policy, candidates, purse)
+        self._machine = Hearing(policy, candidates, purse)
         for act in self._machine.begin(now):
             self._perform(act, now)
         return self._due()
@@ -74,7 +75,8 @@ class Ear:
         if machine is None:
             self._plainly(now)
             return math.inf
-        machine.feed(words.Voiced(min(now, self._over) - self._began), now)
+        voiced_s = min(now, self._over) - self._began
+        machine.feed(words.Voiced(voiced_s, voiced_s), now)
         for act in machine.feed(self._fact(now), now):
             self._perform(act, now)
         return math.inf if self.done else self._due()
@@ -153,7 +155,7 @@ class Ear:
         if course.fails is None:
             drip_s = (total - bend) * course.drip_s
             at = max(heard(spoken_s), heard(bend_s) + drip_s) + course.first_s + course.pause_s
-            self._push(at, words.Final(number, "" if course.empty else "words"))
+            self._push(at, words.Final(number, "" if course.empty else "words " * total))
 
     def _push(self, at: float, fact: words.Interim | words.Final | words.Failed) -> None:
         if at < math.inf:

@@ -14,7 +14,7 @@ from trunkline.core import speech_plan
 from trunkline.core.attempt_words import Kind
 from trunkline.core.budget import Purse
 from trunkline.core.health import READ_AGAIN_S, Measure
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.playout import WORDS_PER_S
 from trunkline.core.routing import CallState, Router
 from trunkline.core.synthesis_words import SynthesisPolicy

@@ -1,4 +1,4 @@
-"""What the bodies of requests to language models share, whoever they go to."""
+"""What the bodies of requests share, whoever they go to."""
 
 from collections.abc import Mapping
 

@@ -1,0 +1,1 @@
+"""Speech through the plugins of LiveKit Agents: the long tail of vendors, in this process."""
