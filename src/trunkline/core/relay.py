@@ -3,7 +3,7 @@
 The machine is that of speech, `core.attempts`, with its rules; what differs is what is committed:
 
  1. Each piece of text is committed the moment it comes (`Say`), fragments included; with *hold*
-    whole sentences only. The answer is the pieces, joined.
+    whole sentences only, or nothing before the end. The answer is the pieces, joined.
  2. Whoever speaks first leads, the others are cancelled. A leader that fell silent and comes back
     before another has said something new goes on. One that writes too slowly is heard only by the
     sentence while another has been asked: the reader has something to read until then.
@@ -37,7 +37,7 @@ from trunkline.core.attempts import Attempts
 from trunkline.core.budget import Purse
 from trunkline.core.health import Measure
 from trunkline.core.lane import spoken_chars_per_s
-from trunkline.core.seam import Again, Onward, Passing, sentences
+from trunkline.core.seam import Again, Hold, Onward, Passing, sentences
 from trunkline.errors import Fault
 from trunkline.types import Mono
 
@@ -52,7 +52,7 @@ class Relay(Attempts):
         purse: Purse,
         *,
         exact: frozenset[str],
-        hold: bool = False,
+        hold: Hold = "none",
     ) -> None:
         super().__init__(policy, plan, purse)
         self._exact, self._hold = exact, hold
@@ -78,7 +78,7 @@ class Relay(Attempts):
     @override
     def _report(self, fact: Text | ToolPart | Ended | Failed, now: Mono) -> list[Act]:
         number, lane, words = fact.lane, self._lanes[fact.lane], self._words[fact.lane]
-        if isinstance(fact, ToolPart) and not self._hold:
+        if isinstance(fact, ToolPart) and self._hold == "none":
             acts = self._tool_part(fact, now)
         else:
             acts = super()._report(fact, now)
@@ -141,6 +141,6 @@ class Relay(Attempts):
         lane, sent = self._lanes[-1], self.committed
         exact = self._plan.candidates[launch.candidate] in self._exact and launch.committed
         joint = Onward(sent) if exact or not sent else Again(sent, self._language)
-        lane.phrases = words = Passing(joint, hold=self._hold)
+        lane.phrases = words = Passing(joint, self._hold)
         self._words.append(words)
         return launch

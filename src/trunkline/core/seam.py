@@ -11,16 +11,18 @@ seam is not where a sentence ends, as in speech (`core.splice`), but where the t
   sent are dropped (`RepeatGate`) until one is new.
 
 `Passing` is a `Phrases` whose sentences are pieces of text as it was written, white space included:
-all that may be passed on at once, or, with *hold*, up to the last whole sentence.
+all that may be passed on at once, or what its `Hold` allows.
 """
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from typing_extensions import override
 
 from trunkline.core.phrases import Phrases
 from trunkline.core.splice import RepeatGate, opener
 
+Hold = Literal["none", "sentence", "all"]
+"""What is kept back of an answer: nothing, the sentence that is being written, or all to its end."""
 STARTS_MAX = 60
 """Sentence starts, the last ones, at which a writer may begin again."""
 OPENER_CHARS = 64
@@ -174,15 +176,16 @@ def _without_signs(rest: str, sent: str) -> str:
 
 
 class Passing(Phrases):
-    """What may be passed on of a text that *joint* joins on; *hold*: whole sentences only.
+    """What may be passed on of a text that *joint* joins on.
 
     Nothing is given out before the first sign that is no white space. `whole` counts sentences.
     """
 
-    __slots__ = ("_begun", "_held", "_hold", "joint", "whole")
+    __slots__ = ("_begun", "_cut", "_held", "_hold", "joint", "whole")
 
-    def __init__(self, joint: Joint, *, hold: bool) -> None:
+    def __init__(self, joint: Joint, hold: Hold) -> None:
         super().__init__()
+        self._cut = Phrases()
         self.joint = joint
         self.whole = 0
         self._hold, self._begun = hold, False
@@ -200,13 +203,13 @@ class Passing(Phrases):
     @property
     @override
     def reads_complete(self) -> bool:
-        return self._hold and super().reads_complete
+        return self._hold == "sentence" and self._cut.reads_complete
 
     @property
     @override
     def rest(self) -> str:
         """The fragment behind the last whole sentence; none, if it reads as a sentence."""
-        return super().rest if self._hold or not super().reads_complete else ""
+        return "" if self._hold == "none" and self._cut.reads_complete else self._cut.rest
 
     @override
     def complete_rest(self) -> str | None:
@@ -224,14 +227,14 @@ class Passing(Phrases):
     def _given(self, text: str) -> list[str]:
         if not text:
             return []
-        done = super().feed(text)
+        done = self._cut.feed(text)
         self.whole += len(done)
         self._held += text
         self._begun = self._begun or not text.isspace()
-        if not self._begun or (self._hold and not done):
+        if not self._begun or self._hold == "all" or (self._hold == "sentence" and not done):
             return []
         cut = len(self._held)
-        if self._hold:
+        if self._hold == "sentence":
             at = 0
             for sentence in done:
                 at = self._held.index(sentence, at) + len(sentence)
@@ -240,6 +243,6 @@ class Passing(Phrases):
         return [piece]
 
     def _take(self) -> str | None:
-        super().end()
+        self._cut.end()
         held, self._held = self._held, ""
         return held if held.strip() else None
