@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from trunkline.calls.steps import Failure, LlmStage, fault_of
 from trunkline.contracts import Context
@@ -38,13 +38,8 @@ log = logging.getLogger(__name__)
 
 _THEIRS = re.compile(r"HTTP (400|413|422)\b")
 """A refusal of what the client asked, which says nothing about the endpoint."""
-
-
-@runtime_checkable
-class _Batched(Protocol):
-    def batches(
-        self, source: Prompt, context: Context, /
-    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]: ...
+_Batched = AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]
+_Batches = Callable[[Prompt, Context], _Batched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,15 +364,10 @@ def theirs(error: Failure) -> bool:
     return _THEIRS.match(error.detail) is not None
 
 
-def _opened(
-    stage: LlmStage, prompt: Prompt, context: Context
-) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
+def _opened(stage: LlmStage, prompt: Prompt, context: Context) -> _Batched:
     """The deltas as they came together, if the stage can tell."""
-    return (
-        stage.batches(prompt, context)
-        if isinstance(stage, _Batched)
-        else _singly(stage, prompt, context)
-    )
+    batches: _Batches | None = getattr(stage, "batches", None)
+    return _singly(stage, prompt, context) if batches is None else batches(prompt, context)
 
 
 @asynccontextmanager
