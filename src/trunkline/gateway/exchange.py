@@ -229,16 +229,18 @@ class Exchange:
                     while self._outbox.full:
                         self._room.clear()
                         await self._room.wait()
-            if not attempt.ended:
-                detail = "the stream ended without a finish reason"
-                raise EndpointError(attempt.name, Fault.CUT, detail)
+            detail = "the stream ended without a finish reason"
+            self._broke(number, attempt, EndpointError(attempt.name, Fault.CUT, detail))
         except (EndpointError, EgressRefused) as error:
-            if attempt.ended:
-                return
-            attempt.fault, attempt.ended = fault_of(error), True
-            self._failed(attempt, error)
-            self._feed(words.Failed(number, attempt.fault, str(error)))
-            self._rouse()
+            self._broke(number, attempt, error)
+
+    def _broke(self, number: int, attempt: Try, error: Failure) -> None:
+        if attempt.ended:
+            return
+        attempt.fault, attempt.ended = fault_of(error), True
+        self._failed(attempt, error)
+        self._feed(words.Failed(number, attempt.fault, str(error)))
+        self._rouse()
 
     def _take(self, number: int, deltas: Sequence[Delta]) -> None:
         pieces: list[str] = []

@@ -218,7 +218,8 @@ class Connection(asyncio.Protocol):
 
     def _read_chunks(self) -> None:
         """Take all chunks, and parts of one, that are in the buffer: RFC 9112, section 7.1."""
-        data, at = bytes(self._buffer), 0
+        data = bytes(self._buffer)
+        at = self._whole_chunks(data) if not self._left and not self._trailers else 0
         while True:
             if self._left and self._left > 0:
                 piece = data[at : at + self._left]
@@ -250,6 +251,27 @@ class Connection(asyncio.Protocol):
             self._left = _size(line)
             self._trailers = not self._left
         del self._buffer[:at]
+
+    def _whole_chunks(self, data: bytes) -> int:
+        """Take the chunks that *data* begins with, as long as they are whole and plain; to where.
+
+        All that `_read_chunks` does, without what most chunks do not need.
+        """
+        at, body = 0, self._body
+        while True:
+            end = data.find(b"\r\n", at, at + 8)
+            line = data[at:end]
+            if end < 0 or not line.isalnum():
+                return at
+            try:
+                stop = end + 2 + int(line, 16)
+            except ValueError:
+                return at
+            if stop == end + 2 or data[stop : stop + 2] != b"\r\n":
+                return at
+            body.append(data[end + 2 : stop])
+            self._body_bytes += stop - end - 2
+            at = stop + 2
 
     def _put(self, piece: bytes) -> None:
         self._body.append(piece)
