@@ -31,9 +31,9 @@ from trunkline.config.models import (
     synthesis_policy,
     turn_policy,
 )
+from trunkline.console.gatewaying import clients, keys, mount
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.splice import GO_ON, can_go_on
-from trunkline.console.gatewaying import clients, keys, mount
 from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
