@@ -153,8 +153,7 @@ async def working(
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
         worker = Worker(agent, Pacer(VadPool()), router, journal)
-        probed = list(stages.values())
-        probes = Probes(router, probed, asyncio.get_running_loop().time)
+        probes = Probes(router, list(stages.values()), asyncio.get_running_loop().time)
         recall = Recall(records)
 
         async def answer(carrier: TwilioCarrier) -> None:
