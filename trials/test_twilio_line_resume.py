@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Mapping, Sequence
 
+import aiohttp
 import pytest
 import uvloop
 
@@ -19,7 +20,9 @@ from trunkline.telephony.server import (
     TelephonyServer,
 )
 from trunkline.telephony.settings import TelephonyConfig
-from trunkline.types import CallId
+from trunkline.telephony.twiml import Hangup, parse_twiml
+from trunkline.telephony.webhook import SIGNATURE_HEADER, signature
+from trunkline.types import CallId, Transfer
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
@@ -27,8 +30,8 @@ LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 class Agent:
     """Breaks the first *breaks* streams off after a moment, and ends the others."""
 
-    def __init__(self, breaks: int, fates: Mapping[str, Fate] | None = None) -> None:
-        self.breaks, self.fates = breaks, fates or {}
+    def __init__(self, breaks: int, end: Fate = "over") -> None:
+        self.breaks, self.end = breaks, end
         self.parameters: list[Mapping[str, str]] = []
         self.ended: dict[str, Fate] = {}
         self.asked: list[tuple[str, str]] = []
@@ -43,7 +46,7 @@ class Agent:
                 self.ended[ours] = "broken"
                 carrier._socket.abort()
             else:
-                self.ended[ours] = "over"
+                self.ended[ours] = self.end
                 await carrier.hangup("goodbye")
 
     async def fate(self, call: CallId, line: str) -> Fate:
@@ -74,6 +77,51 @@ def test_a_call_that_the_agent_ended_is_hung_up() -> None:
     assert len(result.times("stream")) == 1
     assert agent.asked == [(agent.parameters[0][CALL_PARAMETER], agent.lines[0])]
     assert not say(result)
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("said", [True, False])
+def test_a_call_that_the_agent_gave_up_is_put_through(said: bool) -> None:
+    """The carrier says so if the agent could not, and asks how to go on behind what it dialled."""
+    agent = Agent(0, Transfer("+12025550100", said))
+    result = asyncio.run(played(agent))
+    assert result.ended == "transferred"
+    assert [it.detail for it in result.events if it.kind == "transfer"] == ["+12025550100"]
+    assert bool(say(result)) is not said
+
+
+@pytest.mark.ci
+def test_a_call_in_which_nothing_could_be_said_ends_with_the_carriers_words() -> None:
+    """Never a hang-up without one."""
+    result = asyncio.run(played(Agent(0, Transfer("", said=False))))
+    assert result.ended == "agent_closed"
+    assert say(result) == ["I am sorry, I have to end this call now. Please call again."]
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("status", ["completed", "answered", "busy", "no-answer", "failed", ""])
+def test_who_reached_nobody_is_told(status: str) -> None:
+    """What Twilio asks behind a `<Dial>`; after a talk there is nothing to say."""
+
+    async def main() -> str:
+        config = TelephonyConfig(port=0, auth_token=AUTH)
+        server = TelephonyServer(config, Agent(0).on_call, fate=_nobody)
+        await server.start()
+        url = f"{webhook(server)}?dialled=01a0c3f0-0000-7000-8000-000000000001"
+        form = {"CallSid": "CA1", "From": "+12025550123", "DialCallStatus": status}
+        headers = {SIGNATURE_HEADER: signature(AUTH, url, form)}
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(url, data=form, headers=headers) as response,
+            ):
+                return await response.text()
+        finally:
+            await server.close()
+
+    document = asyncio.run(main())
+    assert ("nobody can be reached" in document) is (status not in ("completed", "answered"))
+    assert parse_twiml(document.encode())[-1] == Hangup()
 
 
 @pytest.mark.ci

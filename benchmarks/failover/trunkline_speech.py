@@ -22,7 +22,7 @@ from trunkline.calls.listen import Listener
 from trunkline.calls.speak import Speaker
 from trunkline.calls.steps import AnyStage, Desk
 from trunkline.calls.voice import Voice
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.phrases import Phrases
 from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.core.synthesis_words import SynthesisPolicy
@@ -154,6 +154,7 @@ async def listen(asked: subject.Asked, heard: subject.Heard) -> None:
                 data = pcm[number * size : (number + 1) * size]
                 utterance.append(AudioFrame(data, Sample(number * FRAME_SAMPLES)))
                 utterance.voiced_s += FRAME_SAMPLES / SAMPLE_RATE
+                utterance.certain_s = utterance.voiced_s
                 due = heard.began + (number + 1) * FRAME_SAMPLES / SAMPLE_RATE
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
             heard.spoken = time.monotonic()

@@ -21,7 +21,8 @@ from trunkline.calls.speak import Speaker
 from trunkline.calls.steps import Desk
 from trunkline.calls.think import Thinker
 from trunkline.calls.voice import Voice
-from trunkline.config.models import ExpectedConfig, expected
+from trunkline.config.models import ExpectedConfig
+from trunkline.config.policies import expected
 from trunkline.core.attempt_words import AttemptPolicy, Settle
 from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.net.gate import Gate

@@ -12,7 +12,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from trunkline.types import (
     DataClass,
@@ -58,6 +58,20 @@ class Stage(Protocol[In_contra, Out_co]):
         self, source: In_contra, context: Context, /
     ) -> AbstractAsyncContextManager[AsyncIterator[Out_co]]:
         """Stream outputs for *source*."""
+        ...
+
+
+@runtime_checkable
+class GivesInterims(Protocol):
+    """What a recogniser's codec or stage is that knows whether it gives interim transcripts.
+
+    Then their absence while somebody speaks is evidence from the first utterance on, before a
+    worker has seen any.
+    """
+
+    @property
+    def gives_interims(self) -> bool:
+        """Whether it says the words so far while the caller speaks."""
         ...
 
 

@@ -234,16 +234,37 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
+class LastLines:
+    """What is said when a call cannot go on (`core.last_resort`); give them in its language.
+
+    *transfer* before it is put through; *message* asks for one after the tone, *number* for keys;
+    *taken* is said once the message is kept, and the call ends.
+    """
+
+    transfer: str = "I am sorry, I cannot go on. I am putting you through to somebody now."
+    message: str = (
+        "I am sorry, I cannot go on. Please say your name, your number and what it is about "
+        "after the tone, then press the hash key."
+    )
+    number: str = (
+        "I am sorry, I cannot hear you. After the tone, please key in the number at which we can "
+        "call you back, then press the hash key."
+    )
+    taken: str = "Thank you, your message is kept. We will call you back. Goodbye."
+
+
+@dataclass(frozen=True, slots=True)
 class Persona:
     """Who answers: the lines that are said without a model, and the prompt of those that are not.
 
     *greeting* tells that this is an AI and, if *asks_consent*, that the call is recorded, and ends
-    in the question; *apology* is said when no model or no voice can answer. *reprompt* is put to a
+    in the question; *apology* is said when no model or no voice can answer, *trouble* ("": the
+    apology) if that may pass and the call goes on. *reprompt* is put to a
     caller who stays silent, *farewell* is said before hanging up on one, *filler* while an answer
     is long in coming ("": nothing is said then). *say_again* asks a caller whom no recogniser heard
     ("": the apology is said, and the call ends). *resume_line* is said when the call goes on after
     its worker died, with *say_again* if it was the caller's turn: what they said meanwhile is lost.
-    Both defaults are English: give them in the call's language.
+    *last_lines*: when it cannot go on. All defaults are English: give them in the call's language.
     """
 
     name: str
@@ -257,6 +278,17 @@ class Persona:
     filler: str = ""
     resume_line: str = "One moment please, I am back."
     say_again: str = "Could you say that again?"
+    last_lines: LastLines = LastLines()
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Our part of a call is over: the carrier puts the caller through *to* a number ("": it hangs
+    up). *said*: the caller was told why; if not, the carrier does."""
+
+    to: str
+    said: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from trunkline.testing.simulated import (
     tokens,
 )
 from trunkline.types import (
+    CallId,
     Delta,
     Finish,
     Mono,
@@ -74,13 +75,16 @@ class Tools:
 
     def __init__(self, takes_s: float = 0.1) -> None:
         self._takes_s = takes_s
-        self.specs = (ToolSpec("end_call", "End the call", {}), ToolSpec("book", "Book", {}))
+        names = ("end_call", "book", "take_message")
+        self.specs = tuple(ToolSpec(name, name, {}) for name in names)
         self.ran: list[tuple[str, str]] = []
+        self.arguments: list[str] = []
 
     async def run(self, call: ToolCall, key: str) -> ToolResult:
         """Run it, taking a while."""
         await asyncio.sleep(self._takes_s)
         self.ran.append((call.name, key))
+        self.arguments.append(call.arguments)
         return ToolResult('{"ok": true}', "hang_up" if call.name == "end_call" else "go_on")
 
 
@@ -111,12 +115,13 @@ class Scene:
     vad: Callable[[], SimVad] = SimVad
     sick: Sequence[str] = ()  # endpoints that failed often in calls before
     spent: bool = False  # the worker's budget, and the call's own rescue
+    redirected: bool = False  # our webhook is asked again behind the stream
 
     async def play(self, broken: BrokenCall | None = None) -> "Scene":
         """Run the call to its end; *broken*: it goes on with that one."""
         self.line = SimLine(CallScript(tuple(self.steps), max_wait_s=30.0), max_s=120)
         self.llms = [SimLlm("primary", self.primary), SimLlm("backup", self.backup)]
-        self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt)]
+        self.stts = [SimStt("ears", self.heard), SimStt("spare ears", self.second_stt or [""] * 9)]
         self.journal, self.tools = MemoryJournal(), Tools(self.tool_s)
         persona = Persona("Desk", "en", "Be brief.", GREETING, APOLOGY, say_again=self.say_again)
         if self.reprompts:
@@ -142,9 +147,11 @@ class Scene:
         worker = Worker(agent, pacer, router, lambda _: self.journal)
         if self.prepared:
             await worker.prepare()
+            await worker.prepare_last_lines()
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(pacer.run())
-            await worker.answer(self.line, broken=broken)
+            call = CallId("01a0c3f0-0000-7000-8000-000000000001") if self.redirected else None
+            await worker.answer(self.line, call, broken)
             pacing.cancel()
         for note in self.journal.notes:  # what every call of ours journals is in the table
             assert note.type in KINDS, f"{note.type} is not documented"

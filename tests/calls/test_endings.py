@@ -14,7 +14,7 @@ from trunkline.calls.pacer import Listener
 from trunkline.calls.steps import Desk, Routes
 from trunkline.calls.voice import Voice
 from trunkline.contracts import Context
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.turns import Window
 from trunkline.errors import EndpointError, Fault

@@ -14,6 +14,7 @@ from trunkline.core.turns import TurnPolicy
 from trunkline.telephony.script import AfterAgent, BargeIn, HangUp, Press, Step
 from trunkline.testing.simulated import Beat, Hears, tokens
 from trunkline.types import (
+    CallId,
     Delta,
     Mono,
     Persona,
@@ -74,7 +75,7 @@ async def test_a_call_can_go_on_from_every_moment() -> None:
         if state.reply is not None:
             assert spoken(state.reply.entries).startswith(state.reply.heard)
             seen.add((state.reply.complete, bool(state.reply.running), bool(state.reply.rest)))
-        acts = Call.resume(state, PERSONA, policy).feed(Begin(), Mono(0.0))
+        acts = Call(CallId("c9"), PERSONA, policy, state).feed(Begin(), Mono(0.0))
         assert acts
     assert {(True, False, True), (False, False, True), (True, True, True)} <= seen
 
@@ -165,7 +166,7 @@ async def test_words_over_a_held_reply_are_answered_by_the_next_worker() -> None
     cut, said = state.history[-2:]
     assert (cut.role, said.content) == ("assistant", "please book it")
     assert HOURS.startswith(cut.content)
-    acts = Call.resume(state, PERSONA, CallPolicy()).feed(Begin(), Mono(0.0))
+    acts = Call(CallId("c9"), PERSONA, CallPolicy(), state).feed(Begin(), Mono(0.0))
     assert [type(act) for act in acts] == [SayLine, Think]
 
 
@@ -195,7 +196,7 @@ async def test_a_reply_that_a_noise_stopped_goes_on_where_it_was_heard() -> None
     state = behind(scene, "step.started")
     assert state.reply is not None
     assert state.reply.entries[0].content == state.reply.heard != ""
-    acts = Call.resume(state, PERSONA, CallPolicy()).feed(Begin(), Mono(0.0))
+    acts = Call(CallId("c9"), PERSONA, CallPolicy(), state).feed(Begin(), Mono(0.0))
     assert isinstance(acts[1], Think)
     assert acts[1].heard == state.reply.heard
 

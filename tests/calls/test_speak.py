@@ -133,6 +133,7 @@ async def test_when_every_voice_fails_the_caller_hears_the_spare_line_and_then_t
         "Once more.",
     ]
     assert played.llms[0].prompts[-1].messages[-2].content == heard
+    assert played.journal.of("call.gave_up")[0].data == {"lost": "voice", "way": "apology"}
     assert played.line.call.ended == "agent_closed"
 
 

@@ -75,3 +75,14 @@ async def test_who_has_no_apology_renders_none() -> None:
     voice = SickTts("voice")
     await Voices().prepare([voice], "")
     assert voice.spoken == []
+
+
+async def test_several_lines_are_rendered_one_after_the_other() -> None:
+    """A voice that is away is waited for once, not once a line."""
+    voices, loop = Voices(), asyncio.get_running_loop()
+    well, away = SickTts("well"), SickTts("away", {"sorry": Sickness("stall")})
+    began = loop.time()
+    await voices.prepare([well, away], LINE, "", "Goodbye.")
+    assert [text for _, text in voices.lines] == [LINE, "Goodbye."]
+    assert away.spoken == [LINE]
+    assert loop.time() - began < 8.1

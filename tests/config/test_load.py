@@ -14,16 +14,22 @@ from trunkline.config.load import ConfigErrors, endpoint, load, parse, schema, z
 from trunkline.config.models import (
     STAGES,
     Config,
+    LastResortConfig,
     PolicyConfig,
     TurnConfig,
+)
+from trunkline.config.policies import (
     attempt_policy,
+    call_policy,
     hearing_policy,
+    last_resort_policy,
     synthesis_policy,
     turn_policy,
 )
 from trunkline.config.tree import TEXT_CHARS_MAX
 from trunkline.core.attempt_words import AttemptPolicy
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.call_words import CallPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.synthesis_words import SynthesisPolicy
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError, InputError
@@ -373,3 +379,14 @@ def test_a_voice_may_have_a_twin(name: str, keys: str, error: str | None) -> Non
         return
     with pytest.raises(ConfigError, match=re.escape(error)):
         parse(text, "phones.yaml")
+
+
+def test_a_last_resort_falls_back_to_the_servers_number() -> None:
+    """An agent's own comes first; left out, a message is taken and two failures are the last."""
+    said = LastResortConfig.model_validate({"transfer_to": "+12025550100", "after_failures": 3})
+    assert last_resort_policy(said, "+12025550199").transfer_to == "+12025550100"
+    assert call_policy(said).failures_max == 3
+    left_out = LastResortConfig()
+    assert last_resort_policy(left_out, "+12025550199").transfer_to == "+12025550199"
+    policy = last_resort_policy(left_out, None)
+    assert (policy.transfer_to, policy.message, call_policy(left_out)) == ("", True, CallPolicy())

@@ -19,17 +19,22 @@ from trunkline.core.call_words import (
     ConsentIs,
     DropGuess,
     Fact,
+    GiveUp,
     HangUp,
     HoldReply,
+    PutThrough,
     ResumeReply,
     RunTool,
     SayLine,
+    SayPrepared,
     StepSettled,
     StopReply,
     Think,
     Tick,
     ToolAnswered,
 )
+from trunkline.core.last_resort import Conversation as Guarded
+from trunkline.core.last_resort import LastResortPolicy
 from trunkline.types import CallId, Message, Mono, Persona, Sample, ToolCall, ToolResult
 
 NOTICE = "Hello, this is Ada, an AI. This call is recorded."
@@ -39,6 +44,9 @@ APOLOGY = "I am sorry, something went wrong."
 REPROMPT = "Are you still there?"
 FAREWELL = "Goodbye then."
 POLICY = CallPolicy(call_max_s=600.0, caller_silent_max_s=60.0, steps_max=3, failures_max=2)
+
+NOTHING = LastResortPolicy()
+"""No transfer and no message: the apology."""
 
 
 def persona(
@@ -50,11 +58,17 @@ def persona(
     )
 
 
-def told(act: Act) -> str:  # noqa: C901, PLR0911  # an act each
+def told(act: Act) -> str:  # noqa: C901, PLR0911, PLR0912  # an act each
     """*act* as one line."""
     match act:
         case SayLine(turn, text):
             return f"{turn}: say {text}"
+        case SayPrepared(turn, text, _, tone):
+            return f"{turn}: say {text}{' (beep)' if tone else ''}"
+        case GiveUp(_, lost, _, way):
+            return f"give up for want of {lost}: {way}"
+        case PutThrough(to, said):
+            return f"put through to {to}{'' if said else ', unsaid'}"
         case Think(turn, step, _, heard, guess):
             after = f" after {heard!r}" if heard else ""
             return f"{turn}.{step}: {'guess' if guess else 'think'}{after}"
@@ -95,12 +109,19 @@ class Conversation:
     """One call, begun at second 0."""
 
     def __init__(
-        self, who: Persona | None = None, *, asks_consent: bool = True, policy: CallPolicy = POLICY
+        self,
+        who: Persona | None = None,
+        *,
+        asks_consent: bool = True,
+        policy: CallPolicy = POLICY,
+        last: LastResortPolicy = NOTHING,
+        caller: str = "",
     ) -> None:
-        self.machine = Call(CallId("c1"), who or persona(asks_consent=asks_consent), policy)
+        who = who or persona(asks_consent=asks_consent)
+        self.machine = Guarded(Call(CallId("c1"), who, policy), who, last, CallId("c1"))
         self.now = 0.0
         self.acts: list[Act] = []  # those of the last fact
-        self.begun = self.feed(Begin())
+        self.begun = self.feed(Begin(caller))
 
     def feed(self, fact: Fact) -> list[str]:
         """Feed *fact* now."""

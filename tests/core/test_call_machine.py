@@ -23,11 +23,14 @@ from trunkline.core.call_words import (
     ConsentIs,
     DropGuess,
     Fact,
+    GiveUp,
     HangUp,
     HoldReply,
+    PutThrough,
     ResumeReply,
     RunTool,
     SayLine,
+    SayPrepared,
     StepSettled,
     StopReply,
     Think,
@@ -300,7 +303,7 @@ class AnyCall(RuleBasedStateMachine):
         elif not isinstance(fact, CallerLasts | CallerWords | AllHeard | Tick):
             assert after == before
 
-    def note(self, act: Act) -> None:  # noqa: C901, PLR0915  # an act each
+    def note(self, act: Act) -> None:  # noqa: C901, PLR0912, PLR0915  # an act each
         """Judge one act."""
         assert not self.over
         match act:
@@ -360,8 +363,10 @@ class AnyCall(RuleBasedStateMachine):
                 self.heard.append(heard)
                 self.thinking, self.reply, self.held = None, None, None
                 self.spoken, self.resumed = [], ""
-            case HangUp():
+            case HangUp() | GiveUp():
                 self.over = True
+            case SayPrepared() | PutThrough():
+                raise AssertionError("of the last resort")
 
 
 TestAnyCall = AnyCall.TestCase

@@ -7,6 +7,7 @@ import pytest
 from tests.core.calls import (
     APOLOGY,
     GREETING,
+    NOTHING,
     NOTICE,
     POLICY,
     Conversation,
@@ -21,11 +22,16 @@ from trunkline.core.call_words import (
     CallerMaySay,
     CallerSaid,
     CallerUnheard,
+    StepSettled,
     VoiceLost,
 )
+from trunkline.core.last_resort import LastResortPolicy
 from trunkline.types import Mono
 
 ASSISTANT = f"assistant: {GREETING}"
+TRANSFER = LastResortPolicy(transfer_to="+12025550100")
+GIVES_UP = "give up for want of model: apology"
+DEAF = "give up for want of ears: apology"
 
 
 # -- rule 6: consent -------------------------------------------------------------------------------
@@ -97,8 +103,27 @@ def test_a_step_that_fails_is_answered_by_the_apology(text: str, reason: str) ->
     assert call.heard() == []
     assert call.history()[-1] == f"assistant: {f'{text} {APOLOGY}'.strip()}"
     call.caller("hello?")
-    assert call.settle(2, reason="failed") == [f"2: say {APOLOGY}"]
+    assert call.settle(2, reason="failed") == [GIVES_UP, f"3: say {APOLOGY}"]
     assert call.heard() == ["hang up: the agent said goodbye"]
+
+
+def test_a_step_that_fails_where_nobody_is_left_to_ask_is_the_last() -> None:
+    """The next one would fail too; without something better to offer it is tried all the same."""
+    hopeless = StepSettled(1, "", "failed", hopeless=True)
+    assert consented().feed(hopeless) == [f"1: say {APOLOGY}"]
+    call = Conversation(asks_consent=False, last=TRANSFER)
+    call.heard()
+    call.caller("hello")
+    assert call.feed(hopeless)[0] == "give up for want of model: transfer"
+
+
+def test_a_persona_may_ask_to_try_again_where_trouble_may_pass() -> None:
+    """Its apology sends people away: that is for the end."""
+    call = consented(replace(persona(), trouble="Once more, please."))
+    assert call.settle(1, reason="failed") == ["1: say Once more, please."]
+    call.heard()
+    call.caller("hello?")
+    assert call.settle(2, reason="failed") == [GIVES_UP, f"3: say {APOLOGY}"]
 
 
 def test_a_step_that_succeeds_forgives_the_failure_before() -> None:
@@ -219,9 +244,9 @@ def test_a_call_is_not_endless(busy: bool) -> None:
 PARDON = "Could you say it again?"
 
 
-def hard_of_hearing(say_again: str = PARDON) -> Conversation:
+def hard_of_hearing(say_again: str = PARDON, last: LastResortPolicy = NOTHING) -> Conversation:
     """A call that was greeted and asks for no consent."""
-    call = Conversation(replace(persona(asks_consent=False), say_again=say_again))
+    call = Conversation(replace(persona(asks_consent=False), say_again=say_again), last=last)
     call.heard()
     return call
 
@@ -237,8 +262,15 @@ def test_a_caller_whom_nobody_heard_is_asked_to_say_it_again() -> None:
     call = hard_of_hearing()
     assert unheard(call) == [f"1: say {PARDON}"]
     call.heard()
-    assert unheard(call) == [f"2: say {APOLOGY}"]
+    assert unheard(call) == [DEAF, f"2: say {APOLOGY}"]
     assert call.heard() == ["hang up: no recogniser hears the caller"]
+
+
+def test_who_is_heard_by_nobody_at_all_is_not_asked_again() -> None:
+    """No recogniser gets callers any more."""
+    call = hard_of_hearing(last=TRANSFER)
+    call.onset()
+    assert call.feed(CallerUnheard(hopeless=True))[0] == "give up for want of ears: transfer"
 
 
 def test_who_was_heard_in_between_is_asked_again() -> None:
@@ -255,7 +287,7 @@ def test_who_was_heard_in_between_is_asked_again() -> None:
 def test_who_cannot_ask_for_pardon_ends_the_call() -> None:
     """A persona without words for it."""
     call = hard_of_hearing("")
-    assert unheard(call) == [f"1: say {APOLOGY}"]
+    assert unheard(call) == [DEAF, f"1: say {APOLOGY}"]
 
 
 def test_a_sound_over_the_reply_that_nobody_could_tell_resumes_it() -> None:
@@ -291,7 +323,17 @@ def test_a_reply_that_no_voice_could_finish_is_known_as_it_was_heard() -> None:
         assert call.feed(VoiceLost(turn, APOLOGY)) == []
         ended = call.feed(AllHeard(f"Hello. {APOLOGY}"))
         assert call.machine.history[-1].content == f"Hello. {APOLOGY}"
-        assert ended == ([] if turn == 1 else ["hang up: the agent said goodbye"])
+        gave_up = "give up for want of voice: apology"
+        assert ended == ([] if turn == 1 else [gave_up, "hang up: no voice is left"])
+
+
+def test_a_voice_that_nobody_is_left_to_give_is_not_waited_for() -> None:
+    """What was rendered beforehand was heard instead."""
+    call = hard_of_hearing(last=TRANSFER)
+    call.caller("hello")
+    call.settle(1, "Hello.")
+    call.feed(VoiceLost(1, APOLOGY, hopeless=True))
+    assert call.heard()[0] == "give up for want of voice: transfer"
 
 
 def test_a_voice_that_is_back_counts_anew() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from trunkline.core.hearing import (
+from trunkline.core.hearing import Hearing
+from trunkline.core.hearing_words import (
     Act,
     Cancel,
     Candidate,
@@ -10,7 +11,6 @@ from trunkline.core.hearing import (
     Fact,
     Failed,
     Final,
-    Hearing,
     HearingPolicy,
     Interim,
     Launch,
@@ -66,16 +66,19 @@ class Refuses:
 class Utterance:
     """One, whose caller speaks from second 0 on without a pause."""
 
-    def __init__(self, *candidates: Candidate, purse: Refuses | None = None) -> None:
+    def __init__(
+        self, *candidates: Candidate, purse: Refuses | None = None, certain: bool = False
+    ) -> None:
         self.machine = Hearing(POLICY, candidates, purse)
-        self.now, self.over = 0.0, False
+        self.now, self.over, self.certain = 0.0, False, certain
         assert [told(act) for act in self.machine.begin(Mono(0.0))] == ["0: primary 0"]
 
     def feed(self, fact: Fact, at: float | None = None) -> list[str]:
         """Feed *fact*, now or later."""
         self.now = self.now if at is None else at
         if not self.over:
-            self.machine.feed(Voiced(self.now), Mono(self.now))
+            certain_s = self.now if self.certain else 0.0
+            self.machine.feed(Voiced(self.now, certain_s), Mono(self.now))
         self.over |= isinstance(fact, SpeechOver)
         return [told(act) for act in self.machine.feed(fact, Mono(self.now))]
 
@@ -233,3 +236,91 @@ def test_while_the_caller_speaks_a_late_recogniser_is_replaced_too() -> None:
     it = Utterance(KNOWN, KNOWN, purse=Refuses())
     assert it.tick() == []
     assert it.tick() == ["0: silent 1.60", "0: cancel", "1: failover 1"]
+
+
+# -- certain speech --------------------------------------------------------------------------------
+
+
+def test_an_empty_final_against_certain_speech_is_not_believed() -> None:
+    """One after the other is asked; what the first one with words says counts."""
+    it = Utterance(MUTE, MUTE, MUTE, certain=True)
+    it.feed(SpeechOver(), 0.3)
+    assert it.feed(Final(0, "")) == ["0: doubt", "1: rescue 1"]
+    assert it.feed(Final(1, " ")) == ["1: doubt", "2: rescue 2"]
+    assert it.feed(Final(2, "yes")) == ["2: 'yes' it is"]
+
+
+def test_what_all_recognisers_call_nothing_was_no_speech() -> None:
+    """Also if nobody else can be asked, and free of the budget either way."""
+    it = Utterance(MUTE, MUTE, certain=True, purse=Refuses())
+    it.feed(SpeechOver(), 1.0)
+    assert it.feed(Final(0, "")) == ["0: doubt", "1: rescue 1"]
+    assert it.feed(Final(1, "")) == ["1: '' it is"]
+    it = Utterance(MUTE, certain=True)
+    it.feed(SpeechOver(), 1.0)
+    assert it.feed(Final(0, "")) == ["0: '' it is"]
+
+
+def test_a_cough_costs_no_second_request() -> None:
+    """Less certain speech than the shortest sentence has."""
+    it = Utterance(MUTE, MUTE, certain=True)
+    it.feed(SpeechOver(), 0.29)
+    assert it.feed(Final(0, "")) == ["0: '' it is"]
+
+
+@pytest.mark.parametrize(
+    ("others", "end"),
+    [("i would like to come", "1: 'i would like to come' it is"), ("", "0: 'the' it is")],
+)
+def test_fewer_letters_than_anybody_says_are_not_believed(others: str, end: str) -> None:
+    """The longest of such finals stands if nobody has more."""
+    it = Utterance(MUTE, MUTE, certain=True)
+    it.feed(SpeechOver(), 3.0)
+    assert it.feed(Final(0, "the")) == ["0: doubt", "1: rescue 1"]
+    assert it.feed(Final(1, others)) == [end]
+
+
+def test_a_short_word_is_no_wonder_in_a_short_utterance() -> None:
+    """A "no" that is drawn out too."""
+    it = Utterance(MUTE, MUTE, certain=True)
+    it.feed(SpeechOver(), 1.9)
+    assert it.feed(Final(0, "no")) == ["0: 'no' it is"]
+
+
+def test_who_is_asked_about_certain_speech_is_waited_for() -> None:
+    """As long as for anybody: the words may be there; then another one is asked, or the first."""
+    it = Utterance(MUTE, MUTE, MUTE, certain=True)
+    it.feed(SpeechOver(), 1.0)
+    it.feed(Final(0, ""))
+    assert it.tick() == ["1: silent 0.95", "2: rescue 2"]
+    assert it.feed(Failed(2, Fault.REFUSED)) == ["3: failover 0"]
+    assert it.tick() == ["1: cancel", "3: cancel", "0: '' it is"]
+    assert it.now == pytest.approx(1.95 + 0.25 + POLICY.give_up_s)
+
+
+# -- interims that were promised -------------------------------------------------------------------
+
+
+def test_who_owes_an_interim_is_late_as_soon_as_the_caller_has_finished() -> None:
+    """It would have given one by now, its first or its next."""
+    it = Utterance(LIVE, LIVE)
+    assert it.feed(SpeechOver(), 0.61) == []
+    assert it.tick() == ["0: silent 0.61", "1: rescue 1"]
+    assert it.now == pytest.approx(0.61)
+    it = Utterance(LIVE, LIVE)
+    it.feed(Interim(0, "i"), 0.3)
+    assert it.feed(SpeechOver(), 1.0) == []
+    assert it.tick() == ["0: stalled 0.70", "1: rescue 1"]
+
+
+@pytest.mark.parametrize("why", ["too short", "heard before", "nobody else"])
+def test_who_need_not_have_said_a_word_has_time_for_the_final(why: str) -> None:
+    """As one that gives no interims."""
+    it = Utterance(LIVE, LIVE) if why != "nobody else" else Utterance(LIVE)
+    if why == "heard before":
+        it.feed(Interim(0, "i"), 0.3)
+    it.feed(SpeechOver(), 0.4 if why == "too short" else 0.8)
+    due = it.machine.deadline()
+    assert due is not None
+    patience = 2 if why == "nobody else" else 1
+    assert due - it.now == pytest.approx(patience * POLICY.final_after_s)

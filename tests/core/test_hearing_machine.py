@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
 
-from trunkline.core.hearing import (
+from trunkline.core.hearing import Hearing
+from trunkline.core.hearing_words import (
     Act,
     Cancel,
     Candidate,
@@ -15,7 +16,6 @@ from trunkline.core.hearing import (
     Fact,
     Failed,
     Final,
-    Hearing,
     HearingPolicy,
     Interim,
     Launch,
@@ -69,11 +69,11 @@ class AnyHearing(RuleBasedStateMachine):
         self.candidates = candidates
         self.purse = Purse(rescues)
         self.machine = Hearing(POLICY, candidates, self.purse if rescues < 3 else None)
-        self.now, self.voiced = 0.0, 0.0
+        self.now, self.voiced, self.certain = 0.0, 0.0, 0.0
         self.over_at: float | None = None
         self.lanes: list[Lane] = []
         self.settled: Settle | None = None
-        self.settled_at = 0.0
+        self.settled_at, self.refused = 0.0, set[int]()
         self.take(self.machine.begin(Mono(0.0)))
 
     def feed(self, fact: Fact) -> None:
@@ -98,8 +98,9 @@ class AnyHearing(RuleBasedStateMachine):
                     assert self.lanes[number].running
                     assert silent_s >= 0
                 case Doubt(number):
-                    assert self.lanes[number].final == ""
-                    assert self.voiced >= POLICY.noise_s
+                    assert self.is_poor(self.lanes[number].final)
+                    spoke = self.certain >= POLICY.certain_s or self.voiced >= POLICY.noise_s
+                    assert spoke, "coughs cost nothing"
                 case Cancel(number):
                     assert self.lanes[number].running
                     self.lanes[number].running = False
@@ -109,18 +110,26 @@ class AnyHearing(RuleBasedStateMachine):
                     assert lane is not None or not any(it.final for it in self.lanes)
                     self.settled, self.settled_at = act, self.now
 
+    def is_poor(self, final: str | None) -> bool:
+        """Whether *final* is one that holds too little for what was surely said."""
+        lasts = self.certain >= POLICY.long_s
+        return final == "" or (
+            final is not None and lasts and len(final) < POLICY.letters_per_s * self.certain
+        )
+
     # -- the caller ----------------------------------------------------------------------------
 
-    @rule(seconds=st.floats(0.001, 1.5), speaks=st.booleans())
-    def time_passes(self, seconds: float, speaks: bool) -> None:
+    @rule(seconds=st.floats(0.001, 1.5), speaks=st.booleans(), surely=st.booleans())
+    def time_passes(self, seconds: float, speaks: bool, surely: bool) -> None:
         """Up to the next deadline at most; the caller speaks, or pauses."""
         due = self.machine.deadline()
         later = self.now + seconds
         until = later if due is None else min(later, max(due, self.now))
         if speaks and self.over_at is None:
             self.voiced += until - self.now
+            self.certain += until - self.now if surely else 0.0
         self.now = until
-        self.feed(Voiced(self.voiced))
+        self.feed(Voiced(self.voiced, self.certain))
         self.feed(Tick())
 
     @rule()
@@ -142,14 +151,18 @@ class AnyHearing(RuleBasedStateMachine):
         self.feed(Interim(data.draw(st.sampled_from(self.running())), text))
 
     @precondition(lambda self: self.running() and self.over_at is not None)
-    @rule(data=st.data(), text=st.sampled_from(["", "i would like"]))
+    @rule(data=st.data(), text=st.sampled_from(["", "no", "iwouldlike" * 10]))
     def final(self, data: st.DataObject, text: str) -> None:
         """All of the words: the first ones that are given count."""
         number = data.draw(st.sampled_from(self.running()))
         self.lanes[number].running, self.lanes[number].final = False, text
         self.feed(Final(number, text))
-        if text:
+        if not self.is_poor(text):
             assert self.settled == Settle(number, text)
+        elif self.settled and self.certain >= POLICY.certain_s:
+            had = {lane.candidate for lane in self.lanes}
+            bounded = len(self.lanes) == POLICY.attempts_max
+            assert bounded or had | self.refused == set(range(len(self.candidates)))
 
     @precondition(lambda self: self.running())
     @rule(data=st.data(), fault=st.sampled_from([Fault.CUT, Fault.REFUSED]))
@@ -157,6 +170,8 @@ class AnyHearing(RuleBasedStateMachine):
         """A recogniser fails: somebody else is at it, or all had their turn."""
         number = data.draw(st.sampled_from(self.running()))
         self.lanes[number].running = False
+        if fault is Fault.REFUSED:
+            self.refused.add(self.lanes[number].candidate)
         before = len(self.lanes)
         self.feed(Failed(number, fault))
         if not self.running() and not self.settled:
@@ -192,7 +207,7 @@ class AnyHearing(RuleBasedStateMachine):
             self.now = max(self.now, due)
             self.feed(Tick())
         assert self.settled is not None
-        if not any(lane.final == "" for lane in self.lanes):
+        if not any(self.is_poor(lane.final) for lane in self.lanes):
             assert self.settled.text or self.settled.lane is None
 
 

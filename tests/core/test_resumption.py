@@ -1,9 +1,20 @@
 """A call that broke off goes on elsewhere (rule 13)."""
 
-from tests.core.calls import GREETING, NOTICE, POLICY, QUESTION, Conversation, persona, told, tool
+from tests.core.calls import (
+    GREETING,
+    NOTHING,
+    NOTICE,
+    POLICY,
+    QUESTION,
+    Conversation,
+    persona,
+    told,
+    tool,
+)
 from trunkline.core.call import Call
 from trunkline.core.call_words import AllHeard, Begin, RunTool, Think
 from trunkline.core.deeds import deed_key
+from trunkline.core.last_resort import Conversation as Guarded
 from trunkline.core.reply import GOODBYE
 from trunkline.core.resumption import BrokenReply, Resumption, with_greeting
 from trunkline.types import CallId, Message, Mono, ToolCall
@@ -30,7 +41,8 @@ class Resumed(Conversation):
         broken = Resumption(
             CallId("c0"), turn, history, reply, "asked" if consent == "asked" else "granted"
         )
-        self.machine = Call.resume(broken, persona(), POLICY)
+        call = Call(CallId("c9"), persona(), POLICY, broken)
+        self.machine = Guarded(call, persona(), NOTHING, CallId("c9"))
         self.now, self.acts = 0.0, []
         self.begun = self.feed(Begin())
 
@@ -171,7 +183,7 @@ def test_a_yes_to_the_line_that_resumes_the_call_is_no_consent() -> None:
 def test_a_greeting_that_was_lost_is_said_and_asks_for_consent() -> None:
     """The worker died before anything of it was on disk."""
     broken = with_greeting(Resumption(CallId("c0")), GREETING)
-    call = Call.resume(broken, persona(), POLICY)
+    call = Call(CallId("c9"), persona(), POLICY, broken)
     assert [told(act) for act in call.feed(Begin(), Mono(0))] == [
         f"0: say {LINE} {GREETING}",
         "consent asked",

@@ -3,7 +3,7 @@
 import pytest
 
 from trunkline.core.health import Measure
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.core.speech_plan import RECOGNISER, SYNTHESISER, hearing, speaking
 from trunkline.core.synthesis_words import SynthesisPolicy

@@ -9,6 +9,7 @@ from twilio.twiml.voice_response import Connect, VoiceResponse  # type: ignore[i
 
 from trunkline.errors import InputError
 from trunkline.telephony.twiml import (
+    Dial,
     Hangup,
     Pause,
     Redirect,
@@ -118,3 +119,14 @@ def test_a_stream_that_twilio_would_refuse_is_refused_here() -> None:
         twiml_connect("https://example.com", {})
     with pytest.raises(InputError, match="501 characters"):
         twiml_connect(URL, {"a": "b" * 500})
+
+
+def test_a_transfer_asks_how_to_go_on() -> None:
+    """As the official package writes it, with a sentence and without."""
+    action = "https://x/twilio/voice?dialled=1&a=2"
+    response = VoiceResponse()
+    response.dial("+12025550100", action=action, method="POST")
+    assert shape(twiml_refuse("", "+12025550100", action=action)) == shape(str(response))
+    document = twiml_refuse("One moment.", "+12025550100", action=action).encode()
+    assert parse_twiml(document) == [Say("One moment."), Dial("+12025550100", action)]
+    assert parse_twiml(twiml_refuse("").encode()) == [Hangup()]

@@ -59,6 +59,7 @@ def persona(practice: Practice, now: datetime, *, asks_consent: bool = True) -> 
             "in a few minutes."
         ),
         asks_consent=asks_consent,
+        trouble="I am sorry, something went wrong here. Could you say that again?",
         say_again="I am sorry, I could not hear that. Could you say that again?",
         reprompt="Are you still there?",
         farewell="I cannot hear you, so I will hang up now. Please call us again. Goodbye.",

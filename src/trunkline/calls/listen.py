@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from trunkline.calls.ear import Utterance
 from trunkline.calls.steps import Desk, SttStage, attempt, fault_of
 from trunkline.calls.timing import Timing
-from trunkline.contracts import Context
-from trunkline.core import hearing as words
+from trunkline.contracts import Context, GivesInterims
+from trunkline.core import hearing_words as words
 from trunkline.core.attempt_words import Kind
+from trunkline.core.hearing import Hearing
 from trunkline.core.speech_plan import hearing
 from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.types import STT, DataClass, Mono, Transcript, Where
@@ -68,11 +69,15 @@ class _Listening:
         self._over_at: Mono | None = None
 
     async def run(self, interim: Callable[[str], None]) -> Transcript | None:
-        known = self._desk.give_interims
         names = [stage.endpoint.name for stage in self._stages]
+        known = self._desk.give_interims.union(
+            it.endpoint.name
+            for it in self._stages
+            if isinstance(it, GivesInterims) and it.gives_interims
+        )
         candidates = [words.Candidate(name in known, name in self._doubtful) for name in names]
         policy = hearing(self._policy, self._desk.router, names, self._desk.now())
-        self._machine = words.Hearing(policy, candidates, self._desk.state.purse)
+        self._machine = Hearing(policy, candidates, self._desk.state.purse)
         self._utterance.when_closed(self._nudge)
         try:
             async with asyncio.TaskGroup() as group:
@@ -191,7 +196,8 @@ class _Listening:
         return acts
 
     def _witness(self) -> None:
-        self._machine.feed(words.Voiced(self._utterance.voiced_s), self._desk.now())
+        it = self._utterance
+        self._machine.feed(words.Voiced(it.voiced_s, it.certain_s), self._desk.now())
 
     async def _next(self) -> words.Fact:
         self._witness()

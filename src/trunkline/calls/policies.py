@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.call_words import CallPolicy
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
+from trunkline.core.last_resort import LastResortPolicy
 from trunkline.core.playout import PlayoutPolicy
 from trunkline.core.synthesis_words import SynthesisPolicy
 from trunkline.core.turns import TurnPolicy
@@ -20,3 +21,4 @@ class Policies:
     call: CallPolicy = field(default_factory=CallPolicy)
     synthesis: SynthesisPolicy = field(default_factory=SynthesisPolicy)
     hearing: HearingPolicy = field(default_factory=HearingPolicy)
+    last_resort: LastResortPolicy = field(default_factory=LastResortPolicy)

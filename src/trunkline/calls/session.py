@@ -5,13 +5,14 @@ and from the voice to the carrier, in the pacer's tick.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 
 from trunkline.calls.ear import Ear, Utterance
 from trunkline.calls.listen import Listener
 from trunkline.calls.pacer import Pacer
 from trunkline.calls.policies import Policies
+from trunkline.calls.scribe import Scribe
 from trunkline.calls.speak import Speaker
 from trunkline.calls.steps import Desk
 from trunkline.calls.think import Thinker
@@ -23,6 +24,7 @@ from trunkline.core.attempt_words import Settle
 from trunkline.core.backchannels import agreed
 from trunkline.core.call import Call
 from trunkline.core.endpointing import ending
+from trunkline.core.last_resort import Conversation
 from trunkline.core.playout import Playout
 from trunkline.core.resumption import with_greeting
 from trunkline.core.turns import (
@@ -35,9 +37,8 @@ from trunkline.core.turns import (
     Window,
 )
 from trunkline.records.answers import answer_of
-from trunkline.records.consent import answered
-from trunkline.records.resume import BrokenCall, resumed
-from trunkline.types import CallId, DataClass, Mono, Persona, Prompt, Sample, Where
+from trunkline.records.resume import BrokenCall
+from trunkline.types import LLM, STT, TTS, CallId, DataClass, Mono, Persona, Prompt, Sample, Where
 
 FACTS_MAX = 256
 """Facts that may wait. A call that falls further behind than this is lost anyway."""
@@ -73,16 +74,19 @@ class CallSession:
         self._persona, self._toolbox, self._policies = persona, toolbox, policies
         self._pacer = pacer
         self._broken = broken
-        self._machine = Call(call, persona, policies.call)
+        whole = None
         if broken is not None:
             whole = with_greeting(broken.resumption, persona.greeting)
-            self._machine = Call.resume(whole, persona, policies.call)
             self._broken = replace(broken, resumption=whole)
+        machine = Call(call, persona, policies.call, whole)
+        self._machine = Conversation(machine, persona, policies.last_resort, call)
         self._turns = Turns(policies.turns)
         self._playout = Playout(policies.playout)
         self._voice = Voice(carrier, self._playout, self._agent_heard)
         self._vad = pacer.join(self)
         self._ear = Ear(self._caller_heard, self._vad.feed)
+        self._scribe = Scribe(call, desk, self._ear, persona)
+        self._note = self._scribe.note
         self._listener = Listener(desk, policies.hearing)
         self._facts: asyncio.Queue[_Fact] = asyncio.Queue(FACTS_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,6 +96,7 @@ class CallSession:
         self._spoken_by = Where(call)
         self._drain_told = False
         self._so_far = ""  # the words of the open utterance
+        self._left: _HungUp | None = None
         self._bug: Exception | None = None
 
     async def run(self) -> str:
@@ -117,12 +122,14 @@ class CallSession:
             window, echoes = self._ear.without_echo(window, self._turns.run)
             self._turns.forget(echoes)
         if window.probability >= self._policies.turns.stay_probability:
-            self._ear.voiced(window.start, window.end)
+            self._ear.voiced(window)
         for fact in self._turns.feed(window, now):
             match fact:
                 case Onset(at):
                     utterance = self._ear.open(at)
-                    self._note("utterance.started", {}, where=self._said_in(utterance), sample=at)
+                    self._note(
+                        "utterance.started", {}, where=self._scribe.said_in(utterance), sample=at
+                    )
                     self._so_far = ""
                     self._spawn(self._listen(utterance))
                     self._put(fact)
@@ -133,7 +140,8 @@ class CallSession:
                 case EndOfSpeech(at, known_at):
                     utterance = self._ear.close()
                     data = {"known_at": known_at}
-                    self._note("utterance.ended", data, where=self._said_in(utterance), sample=at)
+                    where = self._scribe.said_in(utterance)
+                    self._note("utterance.ended", data, where=where, sample=at)
 
     def tick(self, now: Mono) -> None:
         """20 ms have passed."""
@@ -170,8 +178,8 @@ class CallSession:
                     self._note("keys.pressed", {"count": 1})
                     self._put(words.CallerPressed(digit))
                 case Started():
-                    self._started(event)
-                    self._put(words.Begin())
+                    self._scribe.started(event)
+                    self._put(words.Begin(event.caller))
                 case Stopped(reason, lost):
                     self._put(_HungUp(reason, lost))
                     return
@@ -185,19 +193,29 @@ class CallSession:
         while True:
             fact = await self._next()
             now = self._desk.now()
+            if self._bug is not None:
+                raise self._bug
             if isinstance(fact, _HungUp):
-                if self._bug is not None:
-                    raise self._bug
-                return fact
-            acts = self._machine.feed(self._as_heard(fact), now)
+                self._left = fact
+                self._ear.close()  # what was said last may be of a message
+                acts = self._machine.left(now)
+            else:
+                acts = self._machine.feed(self._as_heard(fact), now)
             if self._broken is not None and isinstance(fact, words.Begin):
-                self._resumed(self._broken, acts)
+                self._scribe.resumed(self._broken, acts)
             for act in acts:
-                if isinstance(act, words.HangUp):
-                    return _HungUp(act.reason, lost=False)
+                if isinstance(act, words.HangUp | words.PutThrough):
+                    return self._left or self._end(act)
                 self._perform(act, now)
             if self._machine.awaits_playout and self._speaker is not None:
                 self._speaker.finish()  # no model and no tool is at work: nothing will be added
+
+    def _end(self, act: words.HangUp | words.PutThrough) -> _HungUp:
+        if isinstance(act, words.HangUp):
+            return _HungUp(act.reason, lost=False)
+        # The carrier asks what follows the stream; whoever answers it reads this.
+        self._note("call.transferred", {"to": act.to, "said": act.said})
+        return _HungUp("put through" if act.to else "nothing could be said", lost=False)
 
     def _as_heard(self, fact: words.Fact | Onset) -> words.Fact:
         """*fact* with what the caller has heard until now."""
@@ -248,8 +266,12 @@ class CallSession:
             case words.RunTool():
                 self._spawn(self._run_tool(act))
             case words.ConsentIs(state, text):
-                self._consent(state, text)
-            case words.HangUp():
+                self._scribe.consent(state, text)
+            case words.GiveUp(_, lost, _, way):
+                self._note("call.gave_up", {"lost": lost, "way": way})
+            case words.SayPrepared(turn, text, line, tone):
+                self._mouth(turn, line).say_prepared(text, tone=tone)
+            case words.HangUp() | words.PutThrough():
                 raise AssertionError("handled by _converse")
 
     def _mouth(self, turn: int, line: str = "") -> Speaker:
@@ -265,7 +287,7 @@ class CallSession:
                 where,
                 self._policies.synthesis,
                 last_words=self._persona.apology,
-                lost=lambda said: self._put(words.VoiceLost(turn, said)),
+                lost=lambda said: self._put(words.VoiceLost(turn, said, self._desk.hopeless(TTS))),
             )
             self._in_reply(self._speaker.run())
         return self._speaker
@@ -287,7 +309,9 @@ class CallSession:
 
         def settled(text: str, end: Settle) -> None:
             self._note("step.settled", {"reason": end.reason}, where=where)
-            self._put(words.StepSettled(act.turn, text, end.reason, end.tool_calls))
+            hopeless = self._desk.hopeless(LLM)
+            fact = words.StepSettled(act.turn, text, end.reason, end.tool_calls, hopeless)
+            self._put(fact)
 
         prompt = Prompt(act.messages, tuple(self._toolbox.specs))
         where = Where(self._id, act.turn, act.step)
@@ -321,14 +345,11 @@ class CallSession:
         self._note("reply.ended", data, where=self._spoken_by, data_class=DataClass.SPEECH_TEXT)
 
     async def _run_tool(self, act: words.RunTool) -> None:
-        where = Where(self._id, act.turn, act.step)
-        call = act.call
-        intent = {"key": act.key, "id": call.id, "name": call.name, "arguments": call.arguments}
-        self._note("tool.intent", intent, where=where, data_class=DataClass.TOOL)
-        result = await run_tool(self._desk.journal, self._toolbox, call, act.key)
+        where = self._scribe.tool_intent(act)
+        result = await run_tool(self._desk.journal, self._toolbox, act.call, act.key)
         done = {"key": act.key, "content": result.content, "then": result.then}
         self._note("tool.done", done, where=where, data_class=DataClass.TOOL)
-        self._put(words.ToolAnswered(act.turn, call, result))
+        self._put(words.ToolAnswered(act.turn, act.call, result))
 
     async def _listen(self, utterance: Utterance) -> None:
         asked = next((m.content for m in self._machine.history[::-1] if m.role == "assistant"), "")
@@ -344,36 +365,13 @@ class CallSession:
                 hint = Hint(ending(text, self._persona.language, asked))
                 self._turns.feed(hint, self._desk.now())
 
-        final = await self._listener.listen(utterance, self._said_in(utterance), interim)
+        final = await self._listener.listen(utterance, self._scribe.said_in(utterance), interim)
         if final is None:
-            self._put(words.CallerUnheard())
+            self._put(words.CallerUnheard(self._desk.hopeless(STT)))
         else:
             self._put(words.CallerSaid(final.text, answer_of(final.text), final.doubtful))
 
-    def _consent(self, state: words.Consent, text: str) -> None:
-        if state == "asked":
-            self._note("consent.asked", {"text": text})
-            return
-        for type_, data in answered(self._persona.greeting, text, granted=state == "granted"):
-            self._note(type_, data, data_class=DataClass.TRANSCRIPT)
-
-    def _said_in(self, utterance: Utterance) -> Where:
-        """The greeting is turn 0; an utterance belongs to the turn that it normally begins."""
-        return Where(self._id, utterance.number + 1)
-
     # -- inside --------------------------------------------------------------------------------
-
-    def _started(self, event: Started) -> None:
-        who = {"agent": self._persona.name, "language": self._persona.language}
-        carrier = {"carrier": event.stream, "carrier_call": event.carrier_call}
-        self._note("call.started", carrier | who)
-
-    def _resumed(self, broken: BrokenCall, acts: Sequence[words.Act]) -> None:
-        """Journal what the next worker needs, should this one die too."""
-        line = " ".join(self._persona.resume_line.split())
-        says = next((act.text for act in acts if isinstance(act, words.SayLine)), "")
-        for type_, data, data_class in resumed(broken, line, says):
-            self._note(type_, data, data_class=data_class)
 
     def _in_reply(self, work: Coroutine[None, None, None]) -> None:
         """Run *work* until it is done or the caller interrupts."""
@@ -384,16 +382,3 @@ class CallSession:
         """Run *work* until it is done or the call is over."""
         self._tasks.add(task := self._group.create_task(work))
         task.add_done_callback(self._tasks.discard)
-
-    def _note(
-        self,
-        type_: str,
-        data: Mapping[str, object],
-        *,
-        where: Where | None = None,
-        data_class: DataClass = DataClass.TELEMETRY,
-        sample: Sample | None = None,
-    ) -> None:
-        at = self._ear.sample_at(self._desk.now()) if sample is None else sample
-        where = where or Where(self._id)
-        self._desk.journal.note(type_, data, where=where, data_class=data_class, sample=at)

@@ -21,6 +21,7 @@ from trunkline.core.speech_plan import speaking
 from trunkline.core.synthesis import Synthesis
 from trunkline.core.twins import by_voice
 from trunkline.errors import EgressRefused, EndpointError, Fault
+from trunkline.media.beep import beep
 from trunkline.media.loudness import SEAM_SAMPLES, Pcm, amplified, joined, silences
 from trunkline.types import TTS, DataClass, Mono, Phrase, Speech, SpokenWord, Where
 
@@ -70,6 +71,7 @@ class Speaker:
         self._desk, self._voice, self._where = desk, voice, where
         self._policy, self._last_words, self._lost = policy, last_words, lost
         self._phrases: list[Phrase] = []
+        self._played: list[tuple[int, str]] = []  # what was rendered beforehand
         self._queued: dict[int, int] = {}  # samples, by phrase
         self._lanes: list[_Lane] = []
         self._fed = 0  # phrases that the machine knows
@@ -80,12 +82,26 @@ class Speaker:
     @property
     def spoken(self) -> str:
         """All that was given to be spoken."""
-        return " ".join(phrase.text for phrase in self._phrases)
+        phrases = [*((phrase.index, phrase.text) for phrase in self._phrases), *self._played]
+        return " ".join(text for _, text in sorted(phrases))
 
     def say(self, text: str, endpoint: str) -> None:
         """Speak *text* after what was said before; *endpoint* produced it ("": a fixed line)."""
         self._expect(text, endpoint)
         self._wake()
+
+    def say_prepared(self, text: str, *, tone: bool = False) -> None:
+        """Say *text* as it was rendered beforehand, without a synthesiser; by one if it was not.
+
+        *tone*: a beep behind it.
+        """
+        if (line := self._rendered(text)) is None:
+            self.say_line(text)
+        else:
+            self._play(text, line)
+        if tone:
+            number = self._voice.expect("")  # no words: nothing of it is heard text
+            self._voice.queue(number, beep(), (), complete=True)
 
     def say_line(self, text: str) -> None:
         """Speak a fixed line, sentence by sentence."""
@@ -250,14 +266,8 @@ class Speaker:
     # -- the last resort -------------------------------------------------------------------------
 
     async def _lose_the_rest(self) -> None:
-        names = [stage.endpoint.name for stage in self._desk.order(TTS)[0]]
-        served = self._desk.served.get(TTS)
-        names = sorted(names, key=lambda name: name != served)  # the voice that the caller knows
-        line = self._desk.voices.line(names, self._last_words)
-        if line is not None:
-            phrase = self._expect(self._last_words, "")
-            self._fed += 1
-            self._voice.queue(phrase.index, line.pcm, line.words, complete=True)
+        if (line := self._rendered(self._last_words)) is not None:
+            self._play(self._last_words, line)
         self.broke = True
         if self._lost is not None:
             self._lost("" if line is None else self._last_words)
@@ -265,14 +275,23 @@ class Speaker:
             self._drop(self._phrases[self._fed], 0)
             self._fed += 1
 
+    def _rendered(self, text: str) -> Speech | None:
+        names = [stage.endpoint.name for stage in self._desk.order(TTS)[0]]
+        served = self._desk.served.get(TTS)
+        names = sorted(names, key=lambda name: name != served)  # the voice that the caller knows
+        return self._desk.voices.line(names, text)
+
+    def _play(self, text: str, line: Speech) -> None:
+        """What no synthesiser of this reply is asked for."""
+        index = self._noted(text, "")
+        self._played.append((index, text))
+        self._voice.queue(index, line.pcm, line.words, complete=True)
+
     def _drop(self, phrase: Phrase, at: int) -> None:
         self._voice.drop(phrase.index, at)
-        self._desk.journal.note(
-            "phrase.lost",
-            {"index": phrase.index, "text": phrase.text[at:].strip()},
-            where=self._where,
-            data_class=DataClass.SPEECH_TEXT,
-        )
+        data = {"index": phrase.index, "text": phrase.text[at:].strip()}
+        note, data_class = self._desk.journal.note, DataClass.SPEECH_TEXT
+        note("phrase.lost", data, where=self._where, data_class=data_class)
 
     # -- facts ---------------------------------------------------------------------------------
 
@@ -290,6 +309,8 @@ class Speaker:
         return acts
 
     async def _next(self) -> words.Fact:
+        if not self._facts.empty():
+            return self._facts.get_nowait()  # a synthesiser's pieces come together: no timer each
         now = self._desk.now()
         self._machine.feed(words.Drain(self._voice.silent_at(now)), now)
         try:
@@ -358,15 +379,15 @@ class Speaker:
         return [stages[endpoint.name] for endpoint in alike]
 
     def _expect(self, text: str, endpoint: str) -> Phrase:
-        phrase = Phrase(self._voice.expect(text), text)
+        phrase = Phrase(self._noted(text, endpoint), text)
         self._phrases.append(phrase)
-        self._desk.journal.note(
-            "phrase.spoken",
-            {"index": phrase.index, "text": text, "endpoint": endpoint},
-            where=self._where,
-            data_class=DataClass.SPEECH_TEXT,
-        )
         return phrase
+
+    def _noted(self, text: str, endpoint: str) -> int:
+        data = {"index": self._voice.expect(text), "text": text, "endpoint": endpoint}
+        note, data_class = self._desk.journal.note, DataClass.SPEECH_TEXT
+        note("phrase.spoken", data, where=self._where, data_class=data_class)
+        return self._voice.latest
 
     def _queued_s(self) -> float:
         now = self._desk.now()

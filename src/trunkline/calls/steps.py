@@ -35,6 +35,9 @@ AnyStage = Stage[Any, Any]  # what a route holds; each user knows its stage's sh
 Routes = Mapping[StageName, Sequence[AnyStage]]
 
 
+_NO_CALLERS = {Breaker.OPEN, Breaker.MISCONFIGURED}
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What every step of a call needs, and the bookkeeping of its attempts."""
@@ -72,6 +75,11 @@ class Desk:
         last = self.served.get(stage)
         plan = self.router.plan(list(stages), last, self.state, self.now(), policy)
         return plan, [stages[name] for name in plan.candidates]
+
+    def hopeless(self, stage: StageName) -> bool:
+        """Whether no endpoint of the route gets callers any more: the next attempt would fail."""
+        names, now = (s.endpoint.name for s in self.routes[stage]), self.now()
+        return all(self.router.health(name).breaker(now) in _NO_CALLERS for name in names)
 
     def measured(
         self, where: Where, endpoint: Endpoint, what: Measure, seconds: float, times: int = 1

@@ -1,7 +1,8 @@
-"""What a worker knows of its synthesisers, over all calls: tempo, loudness, and a spare line.
+"""What a worker knows of its synthesisers, over all calls: tempo, loudness, and spare lines.
 
-The spare line is the apology, rendered in every voice when the worker starts. It is what a caller
-hears when no synthesiser can be reached any more: never silence.
+The spare lines are the apology and those of the last resort, rendered in every voice when the
+worker starts. They are what a caller hears when no synthesiser can be reached any more: never
+silence.
 """
 
 import asyncio
@@ -58,34 +59,44 @@ class Voices:
         return next((line for line in found if line is not None), None)
 
     async def prepare(
-        self, stages: Sequence[Stage[AsyncIterator[Phrase], Speech]], text: str
+        self, stages: Sequence[Stage[AsyncIterator[Phrase], Speech]], *texts: str
     ) -> None:
-        """Render *text* on each of *stages* at once; one that cannot is logged and left out."""
+        """Render *texts* on all of *stages* at once, one after the other on each; what one cannot
+        say is logged and left out."""
         async with asyncio.TaskGroup() as group:
-            for stage in stages if text else ():
-                group.create_task(self._render(stage, text))
+            for stage in stages:
+                group.create_task(self._render_all(stage, [text for text in texts if text]))
 
-    async def _render(self, stage: Stage[AsyncIterator[Phrase], Speech], text: str) -> None:
+    async def _render_all(
+        self, stage: Stage[AsyncIterator[Phrase], Speech], texts: Sequence[str]
+    ) -> None:
+        for text in texts:
+            if not await self._render(stage, text):
+                return  # a worker waits for one that is away no longer than once
+
+    async def _render(self, stage: Stage[AsyncIterator[Phrase], Speech], text: str) -> bool:
+        """Whether the endpoint answered."""
         name = stage.endpoint.name
         try:
             async with asyncio.timeout(RENDER_S):
                 line = await _said(stage, text)
         except TimeoutError:
             log.warning("%s: no spare line after %g s; calls go on without", name, RENDER_S)
-            return
+            return False
         except (EndpointError, EgressRefused) as error:
             log.warning("%s: no spare line: %s", name, error)
-            return
+            return False
         pcm = np.frombuffer(line.pcm, np.int16)
         take = Take(text)
         take.add(len(pcm), line.words, silences(pcm, 0), last=line.last)
         why = take.short(self.tempo(name))  # half a line is worse than none
         if not line.last or why or len(self.lines) >= LINES_MAX:
             log.warning("%s: the spare line is not kept: %s", name, why or "too long, or too many")
-            return
+            return True
         self.lines[name, text] = line
         self.tempo(name).learn(len(text), len(pcm) / SAMPLE_RATE)
         self.level(name).learn(pcm)
+        return True
 
 
 async def _said(stage: Stage[AsyncIterator[Phrase], Speech], text: str) -> Speech:

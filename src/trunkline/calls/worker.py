@@ -6,7 +6,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from trunkline.calls.filler import Filler, Fillers
@@ -16,6 +16,7 @@ from trunkline.calls.session import CallSession
 from trunkline.calls.steps import Desk, Routes
 from trunkline.calls.voices import Voices
 from trunkline.contracts import Carrier, Journal, Toolbox
+from trunkline.core.last_resort import TAKE_MESSAGE, LastResortPolicy
 from trunkline.core.routing import Router
 from trunkline.errors import TrunklineError
 from trunkline.records.resume import BrokenCall
@@ -62,13 +63,33 @@ class Worker:
         """Render what must be there when no synthesiser is; before the first call."""
         await self.voices.prepare(self.agent.routes[TTS], self.agent.persona().apology)
 
+    async def prepare_last_lines(self) -> None:
+        """Render what the last resort says, which a worker's start need not wait for."""
+        policy, lines = self._last_resort(redirected=True), self.agent.persona().last_lines
+        texts = [lines.transfer] if policy.transfer_to else []
+        texts += [lines.message, lines.number, lines.taken] if policy.message else []
+        texts = [" ".join(text.split()) for text in texts]
+        await self.voices.prepare(self.agent.routes[TTS], *texts)
+
+    def _last_resort(self, *, redirected: bool) -> LastResortPolicy:
+        """What there is to offer. The carrier transfers by the redirect behind our stream; without
+        the tool for it no message is kept."""
+        policy, specs = self.agent.policies.last_resort, self.agent.toolbox.specs
+        return replace(
+            policy,
+            transfer_to=policy.transfer_to if redirected else "",
+            message=policy.message and any(spec.name == TAKE_MESSAGE for spec in specs),
+        )
+
     async def answer(
         self, carrier: Carrier, call: CallId | None = None, broken: BrokenCall | None = None
     ) -> None:
         """Run the call on *carrier* to its end. A call that breaks ends; the worker does not.
 
-        *call* is its id if it has one already; *broken* the call on this line that it goes on with.
+        *call* is its id if it has one already, from our webhook, which is asked again behind the
+        stream; *broken* the call on this line that it goes on with.
         """
+        redirected = call is not None
         call = call or CallId(uuid7(Wall(time.time()), os.urandom(10)))
         try:
             journal = self.journal(call)
@@ -86,7 +107,9 @@ class Worker:
         desk = Desk(journal, self.router, routes, served, clock, state, filler, *known)
         reason = "the call broke"
         try:
-            persona, policies = self.agent.persona(), self.agent.policies
+            policy = self._last_resort(redirected=redirected)
+            persona = self.agent.persona()
+            policies = replace(self.agent.policies, last_resort=policy)
             session = CallSession(
                 call, carrier, desk, persona, self.agent.toolbox, policies, self.pacer, broken
             )

@@ -5,7 +5,6 @@ value gets ("It is <description>"), so it is a noun phrase that tells what to wr
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,13 +24,6 @@ from trunkline.config.shapes import (
     Url,
 )
 from trunkline.config.tree import Loc, Source, dotted
-from trunkline.core.attempt_words import AttemptPolicy
-from trunkline.core.health import Expected
-from trunkline.core.hearing import HearingPolicy
-from trunkline.core.routing import Known
-from trunkline.core.speech_plan import PRIORS
-from trunkline.core.synthesis_words import SynthesisPolicy
-from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
 from trunkline.types import LLM, STT, TTS, DataClass, StageName
 
@@ -261,6 +253,25 @@ class ConsentConfig(Model):
     )
 
 
+class LastResortConfig(Model):
+    """What happens to a caller whom no model can answer, nobody hears, or no voice can reach."""
+
+    transfer_to: PhoneNumber | None = Field(
+        default=None,
+        description='a number such as "+12025550100" that the carrier puts the caller through to; '
+        "null: that of server.transfer_to, if there is one",
+    )
+    message: bool = Field(
+        default=True,
+        description="true to take a message where nobody can be put through, or false: apologise",
+    )
+    after_failures: Annotated[int, Field(ge=1, le=10)] = Field(
+        default=2,
+        description="a whole number from 1 to 10: failures in a row, of the model, the recognisers "
+        "or the voices, that are the last",
+    )
+
+
 class AgentConfig(Model):
     """One agent: who it is, which endpoints may serve it, and under which policy."""
 
@@ -278,6 +289,10 @@ class AgentConfig(Model):
     )
     consent: ConsentConfig = Field(
         default_factory=ConsentConfig, description="a mapping: {ask: true}"
+    )
+    last_resort: LastResortConfig = Field(
+        default_factory=LastResortConfig,
+        description="a mapping: what becomes of callers who cannot be served any more",
     )
     folder: FilePath = Field(
         default=Path("reception"),
@@ -307,7 +322,7 @@ class ServerConfig(Model):
     transfer_to: PhoneNumber | None = Field(
         default=None,
         description='a number such as "+12025550100" that callers are put through to, behind a '
-        "sentence, when no worker has room, or null",
+        "sentence, when no worker has room, and as an agent's last resort, or null",
     )
     drain_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=300.0,
@@ -334,38 +349,3 @@ class Config(Model):
     def error(self, loc: Loc, what: str, mend: str) -> ConfigError:
         """A `ConfigError` that points at *loc* in the file this configuration was read from."""
         return self._source.error(loc, f"{dotted(loc)}: {what}", mend)
-
-
-def attempt_policy(config: PolicyConfig) -> AttemptPolicy:
-    """The core's policy: its defaults, replaced by what the file says."""
-    return AttemptPolicy(**config.model_dump(exclude_none=True, exclude={"tts", "stt"}))
-
-
-def synthesis_policy(config: SpeakingConfig) -> SynthesisPolicy:
-    """The core's policy; what the file says is not learnt."""
-    said = config.model_dump(exclude_none=True)
-    return SynthesisPolicy(**said, fixed=frozenset(said))
-
-
-def hearing_policy(config: HearingConfig) -> HearingPolicy:
-    """The core's policy; what the file says is not learnt."""
-    said = config.model_dump(exclude_none=True)
-    return HearingPolicy(**said, fixed=frozenset(said))
-
-
-def turn_policy(config: TurnConfig) -> TurnPolicy:
-    """The core's policy: its defaults, replaced by what the file says."""
-    return TurnPolicy(**config.model_dump(exclude_none=True))
-
-
-def expected(config: ExpectedConfig, stage: StageName = LLM) -> Expected:
-    """What the core expects of a stage, replaced by what the file says."""
-    return replace(PRIORS.get(stage, Expected()), **config.model_dump(exclude_none=True))
-
-
-def known_endpoints(config: Config) -> Mapping[str, Known]:
-    """What routing knows of each endpoint before it is asked for the first time."""
-    return {
-        name: Known(endpoint.failure_domain, expected(endpoint.expected, endpoint.stage))
-        for name, endpoint in config.endpoints.items()
-    }

@@ -22,12 +22,13 @@ from trunkline.calls.policies import Policies
 from trunkline.calls.probes import Probes
 from trunkline.calls.worker import Agent, ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
-from trunkline.config.models import (
-    AgentConfig,
-    Config,
+from trunkline.config.models import AgentConfig, Config
+from trunkline.config.policies import (
     attempt_policy,
+    call_policy,
     hearing_policy,
     known_endpoints,
+    last_resort_policy,
     synthesis_policy,
     turn_policy,
 )
@@ -149,7 +150,7 @@ async def working(
             lambda: persona(practice, _now(), asks_consent=settings.consent.ask),
             tools,
             routes,
-            _policies(settings),
+            _policies(settings, config.server.transfer_to),
             fillers,
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
@@ -174,6 +175,7 @@ async def working(
                 beside.append(group.create_task(door.run()))
             await worker.prepare()
             await server.start(listen=listen)
+            beside.append(group.create_task(worker.prepare_last_lines()))
             await warn_of_the_unreachable(config)
             _collect()
             try:
@@ -184,10 +186,13 @@ async def working(
                     task.cancel()
 
 
-def _policies(settings: AgentConfig) -> Policies:
+def _policies(settings: AgentConfig, transfer_to: str | None) -> Policies:
+    last = settings.last_resort
     return Policies(
         attempt_policy(settings.policy),
         turn_policy(settings.turn),
+        call=call_policy(last),
+        last_resort=last_resort_policy(last, transfer_to),
         synthesis=synthesis_policy(settings.policy.tts),
         hearing=hearing_policy(settings.policy.stt),
     )
@@ -234,6 +239,8 @@ class Recall:
                 self._known.popitem(last=False)
         if found is None:
             return "unknown"
+        if found.transfer is not None and not found.broken:
+            return found.transfer
         if found.broken and found.resumes >= RESUMES_MAX:
             return "lost"
         return "broken" if found.broken else "over"

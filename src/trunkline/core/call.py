@@ -11,9 +11,10 @@ Rules
  5. A tool's result that comes after an interruption still enters the history, in its place.
  6. Only the first answer to the consent question counts; what is unclear is not consent, and
     neither is a yes that began before the question, the greeting's last sentence, was heard.
- 7. A step that fails is answered by the apology; the second in a row ends the call with it. So
-    does the second reply that no voice can finish, and the second utterance that no recogniser
-    hears; after the first of those the caller is asked to say it again.
+ 7. A step that fails is answered by the apology; at the second in a row, or if no endpoint is
+    left, the call gives up: `core.last_resort` ends it. So it does behind the second reply that no
+    voice can finish, and at the second utterance that no recogniser hears; after the first of
+    those the caller is asked to say it again.
  8. Any sound of the caller *holds* the reply: its voice is silent, its step goes on, nothing is
     decided of it and no tool is run. A sound without words *resumes* it, and so does a backchannel
     to something that was no question. Other words, or a sound that lasts, *stop* it (rule 1).
@@ -36,10 +37,10 @@ from trunkline.core import call_words as words
 from trunkline.core.asking import Asking
 from trunkline.core.backchannels import is_asking, words_of
 from trunkline.core.call_words import Act, CallPolicy, Fact, Think
-from trunkline.core.deeds import deed_key
+from trunkline.core.deeds import run_tools
 from trunkline.core.history import PENDING, add, add_caller, cut, enter
 from trunkline.core.keys import Keys
-from trunkline.core.reply import DEAF, GOODBYE, SILENT, Hold, Reply, guesses
+from trunkline.core.reply import GOODBYE, MUTE, SILENT, Hold, Reply, guesses
 from trunkline.core.resumption import BrokenReply, Resumption
 from trunkline.types import CallId, Message, Mono, Persona
 
@@ -47,9 +48,12 @@ from trunkline.types import CallId, Message, Mono, Persona
 class Call:
     """The machine of one call."""
 
-    def __init__(self, call: CallId, persona: Persona, policy: CallPolicy) -> None:
-        self._id, self._persona, self._policy = call, persona, policy
-        self._broken: Resumption | None = None
+    def __init__(
+        self, call: CallId, persona: Persona, policy: CallPolicy, broken: Resumption | None = None
+    ) -> None:
+        """*broken*: a call that broke off elsewhere; `Begin` goes on with it."""
+        self._id = call if broken is None else broken.origin
+        self._persona, self._policy, self._broken = persona, policy, broken
         self._history: list[Message] = []
         self._reply: Reply | None = None
         self._turn = 0
@@ -61,13 +65,6 @@ class Call:
         self._keys = Keys(policy.key_gap_s, policy.keys_max)
         self._began: Mono | None = None
         self._quiet_since = Mono(0.0)
-
-    @classmethod
-    def resume(cls, broken: Resumption, persona: Persona, policy: CallPolicy) -> "Call":
-        """A call that broke off elsewhere; its `Begin` goes on with it."""
-        call = cls(broken.origin, persona, policy)
-        call._broken = broken
-        return call
 
     @property
     def history(self) -> tuple[Message, ...]:
@@ -109,16 +106,16 @@ class Call:
                 return self._guess(text)
             case words.CallerSaid(text, answer, doubtful):
                 return self._said(text, answer, now, doubtful)
-            case words.CallerUnheard():
-                return self._unheard(now)
+            case words.CallerUnheard(hopeless):
+                return self._unheard(now, hopeless)
             case words.CallerPressed(key, heard):
                 return self._pressed(key, heard, now)
             case words.StepSettled():
                 return self._settled(fact)
             case words.ToolAnswered():
                 return self._answered(fact)
-            case words.VoiceLost(turn):
-                return self._voice_lost(turn)
+            case words.VoiceLost():
+                return self._voice_lost(fact)
             case words.AllHeard(heard):
                 return self._all_heard(heard, now)
             case words.Tick():
@@ -213,24 +210,25 @@ class Call:
         self._owes_reply = False
         return [*acts, self._next_turn()]
 
-    def _unheard(self, now: Mono) -> list[Act]:
+    def _unheard(self, now: Mono, hopeless: bool) -> list[Act]:
         """Over a reply it may have been a cough, which resumes it; else the caller is told."""
         acts = self._stop() if guesses(self._reply) else []
         if self._reply is not None or self._open_utterances > 1:
             return [*acts, *self._said("", "unclear", now)]
         self._open_utterances, self._owes_reply, self._quiet_since = 0, False, now
-        self._turn, self._deaf = self._turn + 1, self._deaf + 1
-        again = self._persona.say_again if self._deaf < self._policy.failures_max else ""
-        reply = Reply(self._turn, closing="" if again else DEAF, prompting=True)
-        line: words.Line = "pardon" if again else "apology"
-        return [*acts, self._line(reply, again or self._persona.apology, line)]
+        again, self._deaf = self._persona.say_again, self._deaf + 1
+        if not again or hopeless or self._deaf >= self._policy.failures_max:
+            return [*acts, *self._give_up("ears")]
+        self._turn += 1
+        return [*acts, self._line(Reply(self._turn, prompting=True), again, "pardon")]
 
-    def _voice_lost(self, turn: int) -> list[Act]:
-        """Only what was heard is history; the second time in a row the call ends with it."""
+    def _voice_lost(self, fact: words.VoiceLost) -> list[Act]:
+        """Only what was heard is history; the second time in a row the call gives up behind it."""
         reply = self._reply
-        if reply is not None and reply.turn == turn:
+        if reply is not None and reply.turn == fact.turn:
             reply.lost, self._mute = True, self._mute + 1
-            reply.closing = GOODBYE if self._mute >= self._policy.failures_max else reply.closing
+            if fact.hopeless or self._mute >= self._policy.failures_max:
+                reply.closing = MUTE
         return []
 
     def _pressed(self, key: str, heard: str, now: Mono) -> list[Act]:
@@ -287,7 +285,7 @@ class Call:
         reply = self._reply = broken.again(self._turn, line)
         acts: list[Act] = [words.SayLine(reply.turn, f"{line} {broken.rest}".strip(), "resume")]
         if reply.running:
-            return [*acts, *self._run_tools(reply)]
+            return [*acts, *run_tools(self._id, reply.turn, reply.step, reply.running)]
         if broken.complete:
             return acts
         if not reply.entries or reply.entries[-1].role != "assistant":
@@ -307,14 +305,10 @@ class Call:
         reply.thinking = reply.goes_on = False
         add(reply.entries, fact.text, fact.tool_calls)
         if fact.reason == "failed" or not (fact.text or fact.tool_calls or all_was_heard):
-            return [self._apologise(reply)]
+            return self._apologise(reply, hopeless=fact.hopeless)
         self._failures = 0
         reply.running = list(fact.tool_calls)
-        return self._run_tools(reply)
-
-    def _run_tools(self, reply: Reply) -> list[Act]:
-        keys = ((call, deed_key(self._id, reply.turn, reply.step, call)) for call in reply.running)
-        return [words.RunTool(reply.turn, reply.step, call, key) for call, key in keys]
+        return run_tools(self._id, reply.turn, reply.step, reply.running)
 
     def _answered(self, fact: words.ToolAnswered) -> list[Act]:
         reply = self._reply
@@ -338,7 +332,7 @@ class Call:
             return []
         reply.step += 1
         too_many = reply.step >= self._policy.steps_max
-        return [self._apologise(reply) if too_many else self._think(reply)]
+        return self._apologise(reply) if too_many else [self._think(reply)]
 
     def _all_heard(self, heard: str, now: Mono) -> list[Act]:
         reply = self._reply
@@ -389,12 +383,18 @@ class Call:
         self._reply = reply
         return words.SayLine(reply.turn, text, line)
 
-    def _apologise(self, reply: Reply) -> words.SayLine:
+    def _apologise(self, reply: Reply, *, hopeless: bool = False) -> list[Act]:
         self._failures += 1
-        if self._failures >= self._policy.failures_max:
-            reply.closing = GOODBYE
-        return self._line(reply, self._persona.apology, "apology")
+        if hopeless or self._failures >= self._policy.failures_max:
+            return self._give_up("model")  # what was said of the reply stays said
+        return [self._line(reply, self._persona.trouble or self._persona.apology, "apology")]
+
+    def _give_up(self, lost: words.Lost) -> list[Act]:
+        return self._end(words.GiveUp(self._turn, lost, self._consent.state))
 
     def _hang_up(self, reason: str) -> list[Act]:
+        return self._give_up("voice") if reason == MUTE else self._end(words.HangUp(reason))
+
+    def _end(self, act: Act) -> list[Act]:
         self._over = True
-        return [words.HangUp(reason)]
+        return [act]

@@ -7,8 +7,16 @@ from trunkline.types import Message, Persona, Sample, ToolCall, ToolResult
 
 Consent = Literal["not_asked", "asked", "granted", "refused"]
 Answer = Literal["yes", "no", "unclear"]
-Line = Literal["greeting", "apology", "reprompt", "farewell", "pardon", "resume"]
-"""What is said without a model; `resume`: that a call which broke off goes on."""
+Line = Literal[
+    "greeting", "apology", "reprompt", "farewell", "pardon", "resume",
+    "transfer", "message", "number", "taken",
+]  # fmt: skip
+"""What is said without a model; `resume`: that a call which broke off goes on; the last four:
+`core.last_resort`."""
+Lost = Literal["model", "ears", "voice"]
+"""What is needed to go on, and is not to be had."""
+Way = Literal["transfer", "message", "apology"]
+"""What a call that cannot go on ends with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,9 @@ class CallPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The leg is up."""
+    """The leg is up; *caller*: whose it is, as the carrier says, "" if it does not."""
+
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,12 @@ class CallerSaid:
 
 @dataclass(frozen=True, slots=True)
 class CallerUnheard:
-    """An utterance is over, and no recogniser could say what it held."""
+    """An utterance is over, and no recogniser could say what it held.
+
+    *hopeless*, here and below: no endpoint of the stage is asked any more; the next one fails too.
+    """
+
+    hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,7 @@ class StepSettled:
     text: str
     reason: str
     tool_calls: tuple[ToolCall, ...] = ()
+    hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +136,7 @@ class VoiceLost:
 
     turn: int
     instead: str
+    hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +254,40 @@ class HangUp:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The call cannot go on, for want of *lost*; *consent* as it stands. The last resort begins.
+
+    *way*: what the call ends with, once that is decided.
+    """
+
+    turn: int
+    lost: Lost
+    consent: Consent
+    way: Way = "apology"
+
+
+@dataclass(frozen=True, slots=True)
+class SayPrepared:
+    """Say *text* from what was rendered beforehand, if it was; then, if *tone*, a beep."""
+
+    turn: int
+    text: str
+    line: Line
+    tone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PutThrough:
+    """End our part of the call; the carrier puts it through *to* a number ("": it hangs up).
+
+    *said*: the caller was told; if not, the carrier says a sentence first.
+    """
+
+    to: str
+    said: bool
+
+
 Act = (
     SayLine
     | Think
@@ -248,4 +299,7 @@ Act = (
     | RunTool
     | ConsentIs
     | HangUp
+    | GiveUp
+    | SayPrepared
+    | PutThrough
 )

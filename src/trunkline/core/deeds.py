@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 
+from trunkline.core.call_words import Act, RunTool
 from trunkline.types import CallId, ToolCall
 
 
@@ -14,3 +16,8 @@ def deed_key(call: CallId, turn: int, step: int, tool: ToolCall) -> str:
         arguments = tool.arguments
     parts = (call, str(turn), str(step), tool.name, arguments)
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def run_tools(call: CallId, turn: int, step: int, tools: Sequence[ToolCall]) -> list[Act]:
+    """What runs *tools*, each under its key."""
+    return [RunTool(turn, step, tool, deed_key(call, turn, step, tool)) for tool in tools]

@@ -3,12 +3,15 @@
 Rules
  1. Our own voice activity is the witness. A recogniser that is known to give interims and gives
     none for `interim_after_s` of speech is late, and so is one without a final `final_after_s`
-    after the end of speech.
+    after the end of speech; at that end already, if it owes an interim by then (`OWED`).
  2. Another recogniser then gets the whole utterance from its start, faster than it was spoken,
     and goes on with what is still said. Both stay alive: the first final with words wins.
  3. One that fails is replaced at once, whatever the caller is doing.
- 4. An empty final is believed; the second in a row from the same recogniser against
-    `noise_s` of speech is not, while another one can be asked about the same audio.
+ 4. An empty final is believed of a cough. Against `certain_s` of what surely is speech it is not,
+    nor is one with fewer letters than anybody says in that time: the utterance goes to one
+    recogniser after the other that has not had it. The first final with words enough counts, else
+    the longest; if all are empty, it was no speech. With less of it, the second empty final in a
+    row from the same recogniser against `noise_s` of speech gets one other opinion.
  5. The last attempt is kept for the end of speech, when all of the utterance is there.
  6. A late one that the budget lets nobody join is replaced `final_after_s` later, which is free:
     no caller goes unheard to save a request.
@@ -22,160 +25,37 @@ Rules
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from trunkline.core.attempt_words import Kind
+from trunkline.core.hearing_words import (
+    Act,
+    Cancel,
+    Candidate,
+    Doubt,
+    Fact,
+    Failed,
+    Final,
+    HearingPolicy,
+    Interim,
+    Launch,
+    Rescues,
+    Settle,
+    SpeechOver,
+    Suspect,
+    Tell,
+    Tick,
+    Voiced,
+)
 from trunkline.errors import Fault
 from trunkline.types import Mono
 
 NEVER = Mono(math.inf)
+OWED = 2 / 3
+"""Of `interim_after_s`, which is one and a half of the longest gaps: the hangover that tells of the
+end of speech has passed as well, so no interim that is on its way is missed."""
 _LOOK_AGAIN_S = 0.02
 """Speech is judged in windows of 32 ms: to look more often than this shows nothing new."""
-
-
-@dataclass(frozen=True, slots=True)
-class HearingPolicy:
-    """Seconds, and bounds of an utterance.
-
-    *replay_speed*: a recogniser works through what was said before it was asked at least so many
-    times faster than it was said; *give_up_s*: after the end of speech, or the last launch. The
-    first two are learnt (`core.speech_plan`), except those that *fixed* names.
-    """
-
-    interim_after_s: float = 0.9
-    final_after_s: float = 0.7
-    replay_speed: float = 4.0
-    noise_s: float = 0.5
-    give_up_s: float = 3.0
-    attempts_max: int = 4
-    tries_max: int = 2
-    at_once_max: int = 3
-    fixed: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A recogniser. *interims*: it is known to give them; *doubtful*: its last final was empty
-    although somebody spoke."""
-
-    interims: bool = False
-    doubtful: bool = False
-
-
-class Rescues(Protocol):
-    """What may be spent on recognisers that run beside another one; `core.budget.Purse`."""
-
-    def primary(self) -> None:
-        """An utterance begins."""
-        ...
-
-    def failover(self) -> None:
-        """Another recogniser takes the place of one that failed."""
-        ...
-
-    def rescue(self) -> bool:
-        """Whether one more is granted; it is then paid for."""
-        ...
-
-
-# -- facts -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Voiced:
-    """The caller has spoken for so many seconds of this utterance, pauses left out."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechOver:
-    """The caller has finished."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interim:
-    """A lane has words so far."""
-
-    lane: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Final:
-    """A lane has its final transcript."""
-
-    lane: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A lane failed."""
-
-    lane: int
-    fault: Fault
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A deadline may have passed."""
-
-
-Fact = Voiced | SpeechOver | Interim | Final | Failed | Tick
-
-# -- acts ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Replay the utterance to *candidate*, and go on with what is still said."""
-
-    lane: int
-    candidate: int
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """The words so far, for whoever decides when the turn is over."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A lane is late by the witness of our own ear: *silent_s* since it last was heard of."""
-
-    lane: int
-    fault: Fault
-    silent_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """A lane's final is empty against speech, again: a second opinion is asked for."""
-
-    lane: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Stop a lane that is not needed any more."""
-
-    lane: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """The utterance is over. *lane*: whose words count; None: nobody heard it."""
-
-    lane: int | None
-    text: str
-
-
-Act = Launch | Tell | Suspect | Doubt | Cancel | Settle
 
 
 @dataclass(slots=True)
@@ -202,9 +82,9 @@ class Hearing:
         self._lanes: list[_Lane] = []
         self._tries = [0] * len(candidates)
         self._refused: set[int] = set()
-        self._voiced_s, self._voiced_at = 0.0, Mono(0.0)
+        self._voiced_s, self._certain_s, self._voiced_at = 0.0, 0.0, Mono(0.0)
         self._over_at: Mono | None = None
-        self._empty: int | None = None  # the lane whose empty final stands if no words come
+        self._poor: tuple[str, int] | None = None  # the final that stands if none better comes
         self._denied_until = Mono(0.0)
         self._settled = False
 
@@ -219,8 +99,8 @@ class Hearing:
         if self._settled:
             return ()
         match fact:
-            case Voiced(seconds):
-                self._voiced_s, self._voiced_at = seconds, now
+            case Voiced(seconds, certain_s):
+                self._voiced_s, self._certain_s, self._voiced_at = seconds, certain_s, now
                 return ()
             case SpeechOver():
                 self._over_at = now if self._over_at is None else self._over_at
@@ -252,9 +132,9 @@ class Hearing:
                 return [Tell(text)] if number == first else []
             case Final(number, text):
                 lane.running = False
-                if text.strip():
-                    return self._settle(number, text)
-                return self._said_nothing(number, now)
+                if self._is_poor(text):
+                    return self._said_too_little(number, text, now)
+                return self._settle(number, text)
             case Failed(_, fault):
                 lane.running = False
                 if fault is Fault.REFUSED:
@@ -263,30 +143,43 @@ class Hearing:
             case _:
                 assert_never(fact)
 
-    def _said_nothing(self, number: int, now: Mono) -> list[Act]:
-        lane = self._lanes[number]
-        spoke = self._voiced_s >= self._policy.noise_s
-        doubted = spoke and self._candidates[lane.candidate].doubtful and self._empty is None
-        self._empty = number
+    def _is_poor(self, text: str) -> bool:
+        policy, letters = self._policy, sum(map(str.isalnum, text))
+        lasts = self._certain_s >= policy.long_s
+        return not text.strip() or (lasts and letters < policy.letters_per_s * self._certain_s)
+
+    def _said_too_little(self, number: int, text: str, now: Mono) -> list[Act]:
+        lane, second = self._lanes[number], self._poor is not None
+        if self._poor is None or len(text.strip()) >= len(self._poor[0]):
+            self._poor = text.strip(), number
         if self._hopes:
             return []
-        others = set(range(len(self._candidates))) - {it.candidate for it in self._lanes}
-        if doubted and others - self._refused and self._may_launch():
-            return [Doubt(number), self._launch(min(others - self._refused), Kind.RESCUE, now)]
-        return self._settle(number, "")
+        doubtful = self._candidates[lane.candidate].doubtful and not second
+        spoke = doubtful and self._voiced_s >= self._policy.noise_s
+        asked = {it.candidate for it in self._lanes} | self._refused
+        others = [c for c in range(len(self._candidates)) if c not in asked]
+        if others and (spoke or self._certain) and self._may_launch():
+            if self._purse is not None:
+                self._purse.failover()
+            return [Doubt(number), self._launch(others[0], Kind.RESCUE, now)]
+        return self._settle_poorly()
+
+    @property
+    def _certain(self) -> bool:
+        return self._certain_s >= self._policy.certain_s
 
     # -- time ----------------------------------------------------------------------------------
 
     def _tick(self, now: Mono) -> list[Act]:
         if now >= self._give_up_at():
-            return self._settle(self._empty, "")
+            return self._settle_poorly()
         return self._suspect(now) if now >= self._late_at() else []
 
     def _suspect(self, now: Mono) -> list[Act]:
         number = self._running[-1]
         lane = self._lanes[number]
-        if self._empty is not None:
-            return self._settle(self._empty, "")  # the second opinion has none
+        if self._poor is not None and not self._certain:
+            return self._settle_poorly()  # the second opinion has none
         granted = self._purse is None or self._purse.rescue()
         if not granted and not lane.denied:
             lane.denied = True
@@ -308,19 +201,22 @@ class Hearing:
             return NEVER
         lane, candidate = self._lanes[running[-1]], self._candidate()
         helped = candidate is not None and self._may_launch()
-        if lane.late or (self._empty is None and not helped):
+        if lane.late or not (helped or (self._poor is not None and not self._certain)):
             return NEVER
         policy = self._policy
         # A second connection to the same recogniser rarely helps, and loads it twice.
         patience = 2 if candidate in {self._lanes[i].candidate for i in running} else 1
         catch_up_s = lane.behind_s / policy.replay_speed
+        gives_interims = lane.heard or self._candidates[lane.candidate].interims
+        unheard_s = self._voiced_s - lane.voiced_s
         if self._over_at is not None:
             since = max(self._over_at, lane.launched + catch_up_s)
-            return Mono(max(since + patience * policy.final_after_s, self._denied_until))
-        gives_interims = lane.heard or self._candidates[lane.candidate].interims
+            owes = gives_interims and unheard_s >= OWED * policy.interim_after_s
+            wait_s = 0.0 if owes and patience == 1 else patience * policy.final_after_s
+            return Mono(max(since + wait_s, self._denied_until))
         if not gives_interims:
             return NEVER
-        left_s = patience * policy.interim_after_s - (self._voiced_s - lane.voiced_s)
+        left_s = patience * policy.interim_after_s - unheard_s
         if left_s <= 0:
             caught_up = lane.launched + catch_up_s
             return Mono(max(self._voiced_at, caught_up, self._denied_until))
@@ -368,12 +264,16 @@ class Hearing:
             return [self._launch(candidate, kind, now)]
         if self._running or (self._over_at is None and candidate is not None):
             return []
-        return self._settle(self._empty, "") if self._over_at is not None else []
+        return self._settle_poorly() if self._over_at is not None else []
 
     def _launch(self, candidate: int, kind: Kind, now: Mono) -> Launch:
         self._tries[candidate] += 1
         self._lanes.append(_Lane(candidate, now, now, self._voiced_s, self._voiced_s))
         return Launch(len(self._lanes) - 1, candidate, kind)
+
+    def _settle_poorly(self) -> list[Act]:
+        text, number = self._poor or ("", None)
+        return self._settle(number, text)
 
     def _settle(self, number: int | None, text: str) -> list[Act]:
         self._settled = True

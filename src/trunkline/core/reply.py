@@ -10,6 +10,7 @@ from trunkline.types import Message, ToolCall
 GOODBYE = "the agent said goodbye"
 SILENT = "the caller is silent"
 DEAF = "no recogniser hears the caller"
+MUTE = "no voice is left"
 """Why a call ends behind its last reply."""
 
 

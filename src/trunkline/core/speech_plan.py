@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from trunkline.core.health import Expected
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.routing import Patience, Router
 from trunkline.core.synthesis_words import SynthesisPolicy
 from trunkline.types import STT, TTS, Mono, StageName

@@ -27,7 +27,7 @@ from typing import Generic, TypeVar
 
 import aiohttp
 
-from trunkline.contracts import Context, DuplexCodec, Exchange, Reaction, WireMessage
+from trunkline.contracts import Context, DuplexCodec, Exchange, GivesInterims, Reaction, WireMessage
 from trunkline.errors import EndpointError, Fault
 from trunkline.net.gate import Gate
 from trunkline.net.remote import Remote, Watch
@@ -114,6 +114,11 @@ class WebSocketStage(Generic[In, Out]):
     def endpoint(self) -> Endpoint:
         """Which endpoint this is."""
         return self._remote.endpoint
+
+    @property
+    def gives_interims(self) -> bool:
+        """Whether its codec declares it (`contracts.GivesInterims`)."""
+        return isinstance(self._codec, GivesInterims) and self._codec.gives_interims
 
     async def start(self) -> None:
         """Nothing: a connection is opened for a call that passed the gate, not before."""

@@ -62,7 +62,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         {"reason": str},
         {"broken": bool},
     ),
-    "call.transferred": Kind("the leg was handed on", {"to": str}),
+    "call.gave_up": Kind(
+        "the call cannot go on for want of `lost` (model, ears, voice) and ends by `way`: "
+        "transfer, message or apology; a message is a `tool.intent` of take_message",
+        {"lost": str, "way": str},
+    ),
+    "call.transferred": Kind(
+        "our part is over; the carrier puts the caller through `to` a number (none: it hangs up); "
+        "said: they were told, else the carrier says a sentence",
+        {"to": str},
+        {"said": bool},
+    ),
     "dtmf": Kind("a digit; calls note `keys.pressed` instead", {"digit": str}),
     "keys.pressed": Kind("so many keys, never which: they may be a card's", {"count": int}),
     # Consent: see `records/consent.py`; `judge` makes the last three.

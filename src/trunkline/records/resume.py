@@ -29,7 +29,7 @@ from trunkline.errors import RecordError
 from trunkline.records.consent import Consent
 from trunkline.records.events import get, get_or
 from trunkline.records.projections import ConsentRecord, consent_record
-from trunkline.types import CallId, DataClass, Event, Message, StageName, ToolCall
+from trunkline.types import CallId, DataClass, Event, Message, StageName, ToolCall, Transfer
 
 _STAND: Final[Mapping[Consent, Stand]] = {
     Consent.UNASKED: "not_asked",
@@ -46,7 +46,8 @@ class BrokenCall:
 
     *broken*: the line was lost, so the caller may still be there; else it was ended by somebody.
     *carrier_call*: the carrier's id of it. *resumption*: for `core.call`. *served*: the endpoint
-    that served each stage last. *resumes*: how often it was resumed before.
+    that served each stage last. *resumes*: how often it was resumed before. *transfer*: what its
+    carrier is to do with the caller.
     """
 
     call: CallId
@@ -56,6 +57,7 @@ class BrokenCall:
     consent: ConsentRecord
     served: Mapping[StageName, str]
     resumes: int
+    transfer: Transfer | None = None
 
 
 def resumed(
@@ -118,6 +120,7 @@ def broken_call(events: Iterable[Event]) -> BrokenCall:
         consent,
         clerk.served,
         clerk.resumes,
+        clerk.transfer,
     )
 
 
@@ -202,6 +205,7 @@ class _Clerk:
         self.turn = self.resumes = 0
         self.history: list[Message] = []
         self.reply: _Reply | None = None
+        self.transfer: Transfer | None = None
         self.served: dict[StageName, str] = {}
         self._late: dict[str, tuple[int, str]] = {}  # key -> place in the history, id of the call
         self._says: tuple[str, str] = ("", "")  # what a resumed call says first: its line, all
@@ -210,12 +214,8 @@ class _Clerk:
 
     def feed(self, event: Event) -> None:
         match event.type:
-            case "call.started":
-                self.carrier_call = get_or(event, "carrier_call", str, "")
-            case "call.resumed":
-                self._resume(event)
-            case "call.ended":
-                self.broken = get_or(event, "broken", bool, False)
+            case "call.started" | "call.resumed" | "call.ended" | "call.transferred":
+                self._leg(event)
             case "attempt.request" | "attempt.ended":
                 self._attempt(event)
             case "transcript.final":
@@ -229,6 +229,17 @@ class _Clerk:
             case _:
                 if self.reply is not None:
                     self._reply_event(self.reply, event)
+
+    def _leg(self, event: Event) -> None:
+        match event.type:
+            case "call.started":
+                self.carrier_call = get_or(event, "carrier_call", str, "")
+            case "call.resumed":
+                self._resume(event)
+            case "call.ended":
+                self.broken = get_or(event, "broken", bool, False)
+            case _:
+                self.transfer = Transfer(get(event, "to", str), get_or(event, "said", bool, True))
 
     def _attempt(self, event: Event) -> None:
         if event.type == "attempt.request":

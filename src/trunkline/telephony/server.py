@@ -47,7 +47,7 @@ from trunkline.telephony.media_socket import MediaSocket
 from trunkline.telephony.settings import TelephonyConfig
 from trunkline.telephony.twiml import twiml_connect, twiml_hangup, twiml_refuse
 from trunkline.telephony.wire import Pace
-from trunkline.types import CallId, Wall, uuid7
+from trunkline.types import CallId, Transfer, Wall, uuid7
 
 SHUTDOWN_S: Final = 5.0
 """For `on_call` to return after its leg was hung up, before it is cancelled."""
@@ -60,6 +60,8 @@ CALL_PARAMETER: Final = "trunkline_call"
 RESUMES_PARAMETER: Final = "trunkline_resumes"
 """The stream's parameter with the id of the broken call that it goes on with."""
 _RESUME: Final = "resume"
+_DIALLED: Final = "dialled"
+_REACHED: Final = {"completed", "answered"}
 _OUR_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _TICKET: Final = "trunkline_ticket"
 _CALLER: Final = "trunkline_caller"
@@ -72,7 +74,7 @@ _UNSIGNED: Final = (
 _log = logging.getLogger(__name__)
 
 OnCall = Callable[[TwilioCarrier], Awaitable[None]]
-Fate = Literal["over", "broken", "lost", "unknown"]
+Fate = Literal["over", "broken", "lost", "unknown"] | Transfer
 FateOf = Callable[[CallId, str], Awaitable[Fate]]
 """What became of our call on a carrier's call."""
 
@@ -197,6 +199,10 @@ class TelephonyServer:
             return web.Response(
                 status=400, text="CallSid is missing or too long: this is Twilio's webhook\n"
             )
+        if _DIALLED in request.query:
+            reached = fields.get("DialCallStatus") in _REACHED
+            sentence = "" if reached else self.config.unreached_sentence
+            return _xml(twiml_refuse(sentence))
         response = _xml(await self._twiml(request, call, caller))
         if self._closing or not self.config.keep_alive:
             response.force_close()
@@ -206,6 +212,10 @@ class TelephonyServer:
         names = request.query.getall(_RESUME, []) if self._fate is not None else []
         earlier = [CallId(name) for name in names if _OUR_ID.fullmatch(name)][:2]
         fate, broken = await self._fate_of(earlier, call)
+        if isinstance(fate, Transfer):
+            sentence = "" if fate.said else self.config.closing_sentence
+            action = f"{self._public(request)}{VOICE_PATH}?{_DIALLED}={earlier[0]}"
+            return twiml_refuse(sentence, fate.to, action=action)
         if fate == "over":
             return twiml_hangup()
         if fate == "lost" or (fate == "unknown" and len(earlier) > 1):

@@ -14,7 +14,8 @@ class TelephonyConfig:
 
     *calls_max*: streams at once, those that have not started yet included; a worker falls behind
     for everybody if it takes more than it can carry. *transfer_to*: the number (E.164) that a
-    caller who cannot be served is put through to, behind the sentence. *keep_alive* false: a
+    caller who cannot be served is put through to, behind the sentence; *unreached_sentence* is said
+    if nobody answers a call that an agent puts through. *keep_alive* false: a
     webhook's connection is closed behind each response: whoever places them places each anew.
     *clients*: who else is served on this port.
     """
@@ -29,6 +30,7 @@ class TelephonyConfig:
     busy_sentence: str = "All our lines are busy. Please call again in a few minutes."
     lost_sentence: str = "I am sorry, we were cut off. Please call again."
     closing_sentence: str = "I am sorry, I have to end this call now. Please call again."
+    unreached_sentence: str = "I am sorry, nobody can be reached now. Please call again later."
     transfer_to: str = ""
     keep_alive: bool = True
     clients: Clients = field(default_factory=Clients)

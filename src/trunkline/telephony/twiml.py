@@ -1,7 +1,11 @@
 """TwiML, the few verbs that a streamed call needs: written by the server, read by the caller tool.
 
 Written: `<Connect><Stream>` with `<Parameter>`s and a `<Redirect>` behind it, a sentence with a
-hang-up or a `<Dial>` of an E.164 number behind it, a hang-up. `<Connect>` has no action: it ends
+hang-up or a `<Dial>` of an E.164 number behind it, either alone. A `<Dial>` may have an `action`:
+when what it dialled is over, that URL is asked how to go on, with `DialCallStatus` (`completed` and
+`answered`: somebody was reached; `busy`, `no-answer`, `failed`, `canceled`), also if the caller is
+still there; without one the next verb follows, here none (twilio.com/docs/voice/twiml/dial, read
+November 2026). `<Connect>` has no action: it ends
 when our server closes the WebSocket, and the next verb follows (twilio.com/docs/voice/twiml/connect
 and .../twiml/stream, read November 2026; error 31921 says the same). What Twilio does when the
 socket breaks without a close is not documented apart: it is taken to be the same. When the caller
@@ -63,9 +67,11 @@ class Hangup:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """`<Dial>`: put the caller through to *number*; nothing of ours is heard any more."""
+    """`<Dial>`: put the caller through to *number*; nothing of ours is heard any more, unless
+    *action* is asked how to go on."""
 
     number: str
+    action: str = ""
 
 
 Verb = Stream | Say | Pause | Redirect | Hangup | Dial
@@ -102,10 +108,15 @@ def twiml_hangup() -> str:
     return f"{_HEAD}<Response><Hangup/></Response>"
 
 
-def twiml_refuse(sentence: str, transfer_to: str = "") -> str:
-    """TwiML that says *sentence*, and hangs up or puts through to the number *transfer_to*."""
-    then = f"<Dial>{escape(_plain(transfer_to))}</Dial>" if transfer_to else "<Hangup/>"
-    return f"{_HEAD}<Response><Say>{escape(_plain(sentence))}</Say>{then}</Response>"
+def twiml_refuse(sentence: str, transfer_to: str = "", *, action: str = "") -> str:
+    """TwiML that says *sentence*, if any, and hangs up or puts through to *transfer_to*.
+
+    *action*: the URL that is asked what follows what was dialled.
+    """
+    attributes = f' action={quoteattr(_plain(action))} method="POST"' if action else ""
+    dial = f"<Dial{attributes}>{escape(_plain(transfer_to))}</Dial>"
+    say = f"<Say>{escape(_plain(sentence))}</Say>" if sentence else ""
+    return f"{_HEAD}<Response>{say}{dial if transfer_to else '<Hangup/>'}</Response>"
 
 
 def parse_twiml(document: bytes) -> list[Verb]:
@@ -142,7 +153,7 @@ def _verb(element: ET.Element) -> Verb:
         case "Dial":
             if len(element) or not text:
                 raise InputError("TwiML <Dial> with nouns is not run here: give a number")
-            return Dial(text)
+            return Dial(text, element.get("action", ""))
         case other:
             raise InputError(
                 f"TwiML verb <{other}> is not supported here; "

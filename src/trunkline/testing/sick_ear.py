@@ -36,15 +36,22 @@ class Deafness:
 class SickStt:
     """A recogniser of *text*, struck by *sick*. It gives an interim for each new word.
 
-    `heard` keeps the frames of each attempt, `open_streams` must be 0 after a call.
+    `heard` keeps the frames of each attempt, `open_streams` must be 0 after a call. *declares*:
+    it says of itself that it gives interims.
     """
 
     def __init__(
-        self, name: str, text: str, sick: Deafness | None = None, *, interims: bool = True
+        self,
+        name: str,
+        text: str,
+        sick: Deafness | None = None,
+        *,
+        interims: bool = True,
+        declares: bool = False,
     ) -> None:
         self.endpoint = endpoint(name, StageName("stt"))
         self.heard: list[list[AudioFrame]] = []
-        self.open_streams = 0
+        self.open_streams, self.gives_interims = 0, declares
         self._words, self._sick, self._interims = text.split(), sick, interims
         self._struck = 0
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trunkline.contracts import GivesInterims
 from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.media.g711 import mulaw_encode
 from trunkline.providers.stt.deepgram import Deepgram
@@ -218,3 +219,12 @@ def test_options_that_it_does_not_know(options: Mapping[str, object]) -> None:
     """They are refused, and named."""
     with pytest.raises(InputError, match=next(iter(options))):
         codec(**options)
+
+
+@pytest.mark.parametrize("interim", [True, False])
+def test_it_declares_what_it_asks_for(interim: bool) -> None:
+    """So a worker knows before the first word whether silence is a sign of deafness."""
+    made = codec(interim=interim)
+    assert made.gives_interims is interim
+    assert ("interim_results", str(interim).lower()) in made.handshake(None).query
+    assert isinstance(made, GivesInterims)

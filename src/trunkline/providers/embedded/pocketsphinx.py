@@ -40,6 +40,8 @@ _CHILD = "trunkline.providers.embedded.pocketsphinx_child"
 class PocketsphinxStt:
     """`AsyncIterator[AudioFrame]` of one utterance -> `Transcript`."""
 
+    gives_interims = True
+
     def __init__(
         self,
         endpoint: Endpoint,

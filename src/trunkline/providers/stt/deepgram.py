@@ -78,6 +78,7 @@ class Deepgram:
         self._endpoint = endpoint.name
         read = Options(endpoint.name, options)
         self._mulaw = read.choice("encoding", ("mulaw", "linear16")) == "mulaw"
+        self.gives_interims = read.flag("interim", default=True)
         endpointing = read.whole("endpointing_ms", Bounds(300, 0, 5_000, "ms; 0: off"))
         query = [
             ("model", endpoint.model),
@@ -85,7 +86,7 @@ class Deepgram:
             ("encoding", "mulaw" if self._mulaw else "linear16"),
             ("sample_rate", str(SAMPLE_RATE)),
             ("channels", "1"),
-            ("interim_results", _said(read.flag("interim", default=True))),
+            ("interim_results", _said(self.gives_interims)),
             ("punctuate", _said(read.flag("punctuate", default=True))),
             ("smart_format", _said(read.flag("smart_format", default=False))),
             ("endpointing", str(endpointing) if endpointing else "false"),

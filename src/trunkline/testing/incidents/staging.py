@@ -20,7 +20,7 @@ from trunkline.calls.worker import Agent, Worker
 from trunkline.contracts import CarrierEvent, Context, Media
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Expected
-from trunkline.core.hearing import HearingPolicy
+from trunkline.core.hearing_words import HearingPolicy
 from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.core.speech_plan import PRIORS
 from trunkline.core.synthesis_words import SynthesisPolicy

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trunkline.config.load import load, parse
-from trunkline.config.models import Config, attempt_policy
+from trunkline.config.models import Config
+from trunkline.config.policies import attempt_policy
 from trunkline.config.tree import read
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.errors import InputError

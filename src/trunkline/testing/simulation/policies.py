@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from trunkline.config.models import expected
+from trunkline.config.policies import expected
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.routing import Known, Router, RoutingPolicy
 from trunkline.errors import InputError
