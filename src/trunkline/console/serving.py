@@ -134,8 +134,7 @@ async def working(
     async with AsyncExitStack() as stack:
         records = await stack.enter_async_context(await with_clerk(config, name))
         session = await stack.enter_async_context(client_session())
-        gate = Gate(lambda decision: _note_egress(worker, decision))
-        resources = Resources(session, gate, os.environ)
+        resources = Resources(session, Gate(lambda it: _note_egress(worker, it)), os.environ)
         stack.callback(resources.pool.close)
         stages = await stack.enter_async_context(open_route_stages(config, resources))
 
