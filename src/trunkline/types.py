@@ -11,7 +11,7 @@ Three time bases are kept apart by type and never mixed:
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Literal, NamedTuple, NewType
 
 Mono = NewType("Mono", float)
 Sample = NewType("Sample", int)
@@ -155,14 +155,16 @@ class Prompt:
     """One request to a language model.
 
     *continue_final*: the last message is an assistant message that the model is to go on with
-    rather than to answer.
+    rather than to answer. *max_tokens* and *temperature* None: as the endpoint has it. *options*:
+    further fields of a chat completions request; a codec honours all of those that it is given.
     """
 
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
-    max_tokens: int = 400
-    temperature: float = 0.3
+    max_tokens: int | None = 400
+    temperature: float | None = 0.3
     continue_final: bool = False
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +175,8 @@ class Usage:
     completion_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class TextDelta:
-    """A useful token: text of the answer."""
+class TextDelta(NamedTuple):
+    """A useful token: text of the answer. There are more of these than of anything else."""
 
     text: str
 

@@ -122,6 +122,17 @@ class Proven:
         """The endpoint, with what it has shown."""
         return self._declared if self.shown is Goes.ON else self._careful
 
+    @property
+    def batches(self) -> object:
+        """The stage's own, if it has any: see `net.raw_sse`."""
+        return getattr(self.stage, "batches", None)
+
+    @property
+    def honours(self) -> frozenset[str] | None:
+        """The options that its stage knows how to say, None: all."""
+        known: frozenset[str] | None = getattr(self.stage, "honours", frozenset())
+        return known
+
     def open(
         self, source: Prompt, context: Context, /
     ) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:

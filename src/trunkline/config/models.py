@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr
 
 from trunkline.config.endpoints import EndpointConfig
+from trunkline.config.gateway import GatewayConfig
 from trunkline.config.records import RecordsConfig
 from trunkline.config.shapes import (
     EnvName,
@@ -266,6 +267,9 @@ class Config(Model):
     )
     server: ServerConfig = Field(default_factory=ServerConfig, description="a mapping")
     records: RecordsConfig = Field(default_factory=RecordsConfig, description="a mapping")
+    gateway: GatewayConfig | None = Field(
+        default=None, description="a mapping: models that other programs may use, or null"
+    )
     _source: Source = PrivateAttr(default_factory=lambda: Source("configuration", {}))
 
     @property

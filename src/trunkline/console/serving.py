@@ -17,6 +17,7 @@ from trunkline.config.load import ConfigErrors
 from trunkline.config.models import Config
 from trunkline.console.archiving import archive_keys, configured
 from trunkline.console.assembly import Assembly, check_language
+from trunkline.console.gatewaying import clients, keys, mount
 from trunkline.console.reloading import Reloading
 from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.net.gate import EgressDecision, Gate
@@ -133,6 +134,7 @@ async def working(
             parts.worker.router.budget.failover()
 
         resources = Resources(session, gate, os.environ, retried)
+        stack.callback(resources.pool.close)
         parts: Assembly = Assembly(config, agent_name, resources, tell)
         stack.push_async_callback(parts.close)
 
@@ -151,6 +153,7 @@ async def working(
 
         shape = replace(telephony(config), keep_alive=listen)
         server = TelephonyServer(shape, answer, fate=recall.fate)
+        mount(config.gateway, lambda: parts.stages, worker.router, name, server)
         async with asyncio.TaskGroup() as group:
             reloading = Reloading(config.path, parts, tell, reloaded)
             beside = [
@@ -226,6 +229,7 @@ async def checked(config: Config, apis: Apis | None = None) -> None:
     an address that is none.
     """
     telephony(config)
+    keys(config.gateway)
     for name, agent in config.agents.items():
         check_language(config, name, load_practice(agent.practice or RIVERSIDE_DENTAL).language)
     async with client_session() as session:
@@ -276,4 +280,5 @@ def telephony(config: Config) -> TelephonyConfig:
         auth_token=token,
         calls_max=server.calls_max,
         transfer_to=server.transfer_to or "",
+        clients=clients(config.gateway),
     )

@@ -20,6 +20,8 @@ from trunkline.errors import EndpointError, Fault
 from trunkline.net.access import Access
 from trunkline.net.gate import Gate
 from trunkline.net.posting import Poster, abort, drain, may_end, piece
+from trunkline.net.raw import Pool
+from trunkline.net.raw_sse import RawSse
 from trunkline.net.remote import Remote, Watch, client_session
 from trunkline.net.sse import SseParser
 from trunkline.types import Endpoint
@@ -32,6 +34,9 @@ Out = TypeVar("Out")
 
 class SseStage(Generic[In, Out]):
     """`Stage[In, Out]` at *base_url*, authorised by *key* (None: the endpoint needs none).
+
+    `batches` is `open` for a gateway, over connections of *pool*: see `net.raw_sse`. There is none
+    where *access* wants what those connections cannot: TLS of one's own, a proxy.
 
     *connect_s* bounds DNS, TCP and TLS together, in seconds; *access*, if given, says that and how
     else it is reached. `InputError` if the address or the
@@ -57,12 +62,16 @@ class SseStage(Generic[In, Out]):
         gate: Gate,
         connect_s: float = 0.5,
         access: Access | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self._codec = codec
         reached = access or Access(connect_s)
         self._session = session
         self._remote = Remote(endpoint, base_url=base_url, key=key, gate=gate, access=reached)
         self._poster = Poster(self._remote, session, codec.credentials, "text/event-stream")
+        plain = reached.tls is None and reached.proxy is None
+        raw = RawSse(self._remote, codec, pool or Pool())
+        self.batches = raw.batches if plain else None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -86,6 +95,12 @@ class SseStage(Generic[In, Out]):
     async def metrics(self, context: Context) -> bytes:
         """What its server tells of itself, b"" if nothing; raises as a request does."""
         return await self._remote.metrics(self._session, context)
+
+    @property
+    def honours(self) -> frozenset[str] | None:
+        """The options of its input that its codec knows how to say, None: all."""
+        said: frozenset[str] | None = getattr(self._codec, "honours", frozenset())
+        return said
 
     @asynccontextmanager
     async def open(self, source: In, context: Context, /) -> AsyncIterator[AsyncIterator[Out]]:

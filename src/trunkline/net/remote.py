@@ -26,6 +26,7 @@ from trunkline.contracts import Context
 from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.net.access import Access
 from trunkline.net.gate import Gate
+from trunkline.net.raw import NotHttp, Unconnected
 from trunkline.net.resolver import LastGoodResolver
 from trunkline.types import Endpoint
 
@@ -258,6 +259,12 @@ class Remote:
 
         *within_s* is for what belongs to connecting and has a bound of its own.
         """
+        if watch.deadline is None and within_s is None:  # two timeouts cost as much as a token
+            try:
+                return await doing
+            except (aiohttp.ClientError, OSError) as exc:
+                failure = self._failure(exc, watch, late=False, unconnected=False)
+            raise failure
         scope, connecting = asyncio.timeout_at(watch.deadline), asyncio.timeout(within_s)
         try:
             async with scope, connecting:
@@ -278,25 +285,31 @@ class Remote:
         if unconnected or isinstance(exc, aiohttp.ConnectionTimeoutError):
             detail = f"no connection to {self.destination}"
             return EndpointError(name, Fault.UNREACHABLE, detail, deadline_s=self.connect_s)
+        if isinstance(exc, _Refused) and self._refusal is not None:
+            error = self._refusal(exc.status, exc.headers, exc.body)
+            return self.redacted(error) if isinstance(error, EndpointError) else error
+        return self.redacted(EndpointError(name, *self._fault(exc)))
+
+    def _fault(self, exc: Exception) -> tuple[Fault, str]:
+        """What *exc* of the network means, and in words."""
         match exc:
-            case _Refused() if self._refusal is not None:
-                error = self._refusal(exc.status, exc.headers, exc.body)
-                return self.redacted(error) if isinstance(error, EndpointError) else error
+            case Unconnected():
+                return Fault.UNREACHABLE, f"{self.destination}: {exc}"
+            case NotHttp():
+                return Fault.MALFORMED, f"not HTTP: {exc}"
             case aiohttp.ClientHttpProxyError():
-                fault = Fault.UNREACHABLE
-                detail = f"the proxy{self.access.by_way_of} answers {exc.status} {exc.message}"
+                said = f"the proxy{self.access.by_way_of} answers {exc.status} {exc.message}"
+                return Fault.UNREACHABLE, said
             case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
-                fault, detail = Fault.UNREACHABLE, f"{type(exc).__name__}: {exc}"
+                return Fault.UNREACHABLE, f"{type(exc).__name__}: {exc}"
             case aiohttp.WSServerHandshakeError():
-                fault, detail = Fault.MALFORMED, f"not a WebSocket: {exc.message}"
+                return Fault.MALFORMED, f"not a WebSocket: {exc.message}"
             case aiohttp.ClientResponseError():
-                fault, detail = Fault.MALFORMED, f"not HTTP: {exc.message}"
-            case _ if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
-                # Since TLS 1.3 a server refuses our certificate after the handshake.
-                fault, detail = Fault.UNREACHABLE, f"TLS: {exc}"
-            case _:
-                fault, detail = Fault.CUT, f"{type(exc).__name__}: {exc}"
-        return self.redacted(EndpointError(name, fault, detail))
+                return Fault.MALFORMED, f"not HTTP: {exc.message}"
+        if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
+            # Since TLS 1.3 a server refuses our certificate after the handshake.
+            return Fault.UNREACHABLE, f"TLS: {exc}"
+        return Fault.CUT, f"{type(exc).__name__}: {exc}"
 
     def redacted(self, error: EndpointError) -> EndpointError:
         """*error* without the key: providers quote it in "incorrect API key", proxies echo it."""

@@ -79,6 +79,11 @@ class ReplicatedStage(Generic[In, Out]):
         return self._stages[0].endpoint
 
     @property
+    def honours(self) -> frozenset[str] | None:
+        """The options that their codec knows how to say, None: all."""
+        return self._stages[0].honours
+
+    @property
     def used_at(self) -> float:
         """When one of them was last asked (monotonic seconds)."""
         return max(stage.used_at for stage in self._stages)

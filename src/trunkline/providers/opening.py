@@ -154,6 +154,8 @@ def route(
 def _routed(config: Config) -> Iterable[str]:
     """Names of the endpoints in use, in the order of the file."""
     used = {n for a in config.agents.values() for names in a.routes.values() for n in names}
+    if config.gateway is not None:
+        used |= {name for model in config.gateway.models.values() for name in model.llm}
     return [name for name in config.endpoints if name in used]
 
 

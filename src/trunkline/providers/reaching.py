@@ -5,7 +5,7 @@ is honoured here, or refused.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from aiohttp import ClientSession
@@ -17,6 +17,7 @@ from trunkline.net.access import Access, proxy_url, tls_context
 from trunkline.net.body import BodyStage
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
+from trunkline.net.raw import Pool
 from trunkline.net.replicas import ReplicatedStage
 from trunkline.net.websocket import WebSocketStage
 from trunkline.types import Delta, Endpoint, Prompt
@@ -38,6 +39,7 @@ class Resources:
     gate: Gate
     environ: Mapping[str, str]
     retried: Callable[[], None] = lambda: None
+    pool: Pool = field(default_factory=Pool)
 
 
 def key_of(config: EndpointConfig, resources: Resources) -> str | None:
@@ -77,7 +79,16 @@ def sse(
     key, reached = key_of(config, resources), access(config, resources, HTTP_S)
     session, gate = resources.session, resources.gate
     stages = [
-        SseStage(endpoint, codec, base_url=url, key=key, session=session, gate=gate, access=reached)
+        SseStage(
+            endpoint,
+            codec,
+            base_url=url,
+            key=key,
+            session=session,
+            gate=gate,
+            access=reached,
+            pool=resources.pool,
+        )
         for url in config.replicas or (config.base_url or home,)
     ]
     if len(stages) == 1:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from trunkline.errors import InputError
 from trunkline.telephony import leg
+from trunkline.telephony.door import Clients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,7 @@ class TelephonyConfig:
     caller who cannot be served is put through to, behind the sentence; *unreached_sentence* is said
     if nobody answers a call that an agent puts through. *keep_alive* false: a
     webhook's connection is closed behind each response: whoever places them places each anew.
+    *clients*: who else is served on this port.
     """
 
     host: str = "127.0.0.1"
@@ -31,6 +33,7 @@ class TelephonyConfig:
     unreached_sentence: str = "I am sorry, nobody can be reached now. Please call again later."
     transfer_to: str = ""
     keep_alive: bool = True
+    clients: Clients = field(default_factory=Clients)
 
     def __post_init__(self) -> None:
         url = self.public_url
