@@ -80,6 +80,7 @@ def _litellm(port: int, upstream: int, folder: Path) -> Started:
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOG": "ERROR",
         "NO_DOCS": "True",
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # as nobody here has keys
     }
     return Started((*command, "--num_workers", "1", "--telemetry", "False"), environment)
 
@@ -103,6 +104,7 @@ def _tensorzero(port: int, upstream: int, folder: Path) -> Started:
     script = str(_HERE / "tensorzero_subject.py")
     return Started(
         (str(python), script, str(config)),
+        {"RUST_LOG": "error"},
         paths=dict.fromkeys(_BOTH, f"/openai{_CHAT}"),
         models={model: f"tensorzero::model_name::{model}" for model in _BOTH},
         announces=True,
