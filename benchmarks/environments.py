@@ -1,8 +1,8 @@
 """The environments in which peers run, made when they are first needed.
 
 Each is a virtual environment under `.tools/peers`, of exact versions, each file checked against the
-hash in its list (compiled by `make lock`). A changed list makes it anew. What is not of Python comes
-through it: Node from a wheel, and by its npm what a lock file names, by hash too.
+hash in its list (compiled by `make lock`). A changed list makes it anew. What is not of Python
+comes through it: Node from a wheel, and by its npm what a lock file names, by hash too.
 """
 
 import shutil

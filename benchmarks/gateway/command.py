@@ -23,7 +23,8 @@ def main(arguments: Sequence[str], results: Path) -> None:
     measured: list[Measured] = []
     print(
         f"\n{'subject':<12}{'kind':>8}{'level':>8}{'answers':>9}{'failed':>8}{'/s':>8}{'CPU us':>9}"
-        f"{'first ms p50':>14}{'p99':>8}{'piece ms p50':>14}{'p99':>8}{'RSS':>6}{'idle':>9}{'others':>9}"
+        f"{'first ms p50':>14}{'p99':>8}{'piece ms p50':>14}{'p99':>8}{'RSS':>6}{'idle':>9}"
+        f"{'others':>9}"
     )
     with Bench(_print) as bench:
         for number in range(1, given.rounds + 1):

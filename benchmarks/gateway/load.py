@@ -1,4 +1,4 @@
-"""The clients of a gateway in one process: closed loop, open loop, and streams at the pace of speech.
+"""The clients of a gateway in one process: closed loop, open loop, and streams at a model's pace.
 
 python -m benchmarks.gateway.load
 
@@ -33,9 +33,9 @@ GIVE_UP_S = 30.0
 class Order:
     """What to measure of *model*, at *path* of the gateway on *port*.
 
-    *connections*: a closed loop, each asks again when it is answered. *rate*: an open loop, requests
-    a second at random moments (Poisson, from *seed*), whoever is still waiting. *streams*: so many
-    paced answers at a time, begun evenly spread over a piece's gap. Only one of them is given.
+    *connections*: a closed loop, each asks again when it is answered. *rate*: an open loop,
+    requests a second at random moments (Poisson, from *seed*), whoever is still waiting. *streams*:
+    so many paced answers at a time, begun evenly spread over a piece's gap. One of them is given.
     *pids*: the gateway's processes, *own*: the upstream's; *core*, *own_core*: where they run.
     """
 
@@ -136,9 +136,7 @@ class Connection(asyncio.Protocol):
         if self._response.status != 200:
             return f"status {self._response.status}: {self._rest.decode(errors='replace')}"
         if (len(self._pieces), self._finishes, self._dones) != (PIECES, 1, 1):
-            return (
-                f"{len(self._pieces)} pieces, {self._finishes} finishes, {self._dones} [DONE]"
-            )
+            return f"{len(self._pieces)} pieces, {self._finishes} finishes, {self._dones} [DONE]"
         return ""
 
     def _end(self, wrong: str) -> None:
@@ -203,7 +201,7 @@ class Clients:
                 usable.ask(self._asked)
         until = time.monotonic() + GIVE_UP_S
         while any(it.busy for it in self._all) and time.monotonic() < until:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # noqa: ASYNC110  # an event for each answer would cost more
         for waiting in [it for it in self._all if it.busy]:
             waiting.give_up()
 

@@ -20,7 +20,7 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_s(pids: list[int]) -> float:
-    """CPU seconds of all threads that are there, to the nanosecond (`schedstat`: time on a core)."""
+    """CPU seconds of all threads that are there, in nanoseconds (`schedstat`: time on a core)."""
     on_core_ns = 0
     for pid in pids:
         for task in (_PROC / str(pid) / "task").glob("*/schedstat"):

@@ -17,9 +17,7 @@ from typing_extensions import override
 
 from benchmarks.gateway.wire import Response, decode
 
-_HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-)
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class _Asked(msgspec.Struct):

@@ -46,10 +46,10 @@ class Measured:
     """One measurement of one subject; times in milliseconds, None where nothing came.
 
     *kind*: `closed` with *level* connections, `own` and `common` with *level* requests a second,
-    `paced` with *level* streams. *first*: from asking to the first piece. *piece*: from the upstream
-    to the client. *late*: the client's own lateness in asking. *cpu_us*: of the subject, for each
-    answer; *own_cpu_s*: of the upstream and the clients, in all. *idle*, *taken*: shares of the
-    subject's core and of the other one.
+    `paced` with *level* streams. *first*: from asking to the first piece. *piece*: its way from the
+    upstream to the client. *late*: the client's own lateness in asking. *cpu_us*: of the subject,
+    for each answer; *own_cpu_s*: of the upstream and the clients, in all. *idle*, *taken*: shares
+    of the subject's core and of the other one.
     """
 
     subject: str
@@ -215,7 +215,7 @@ def _wait_for_answer(
 ) -> None:
     """Until the subject has answered a request for a stream with status 200."""
     body = {"model": started.models[INSTANT], "messages": [{"role": "user", "content": "Hello?"}]}
-    asked = urllib.request.Request(  # noqa: S310  # of this machine
+    asked = urllib.request.Request(
         f"http://127.0.0.1:{port}{started.paths[INSTANT]}",
         json.dumps(body | {"stream": True}).encode(),
         {"Content-Type": "application/json", **started.headers[INSTANT]},
@@ -250,7 +250,7 @@ def _process(
         stderr=errors,
         text=True,
         env=environment,
-        preexec_fn=pin,  # safe: this process has no threads that could hold a lock
+        preexec_fn=pin,  # noqa: PLW1509  # this process has no threads that could hold a lock
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import environments
 from benchmarks.gateway.wire import INSTANT, PACED
 
-US, DIRECT, RAW = "trunkline", "direct", "raw"
+US, DIRECT, RAW, LIBRARY = "trunkline", "direct", "raw", "aiohttp"
 _HERE = Path(__file__).parent
 _PEERS = _HERE / "peers"
 _CHAT = "/v1/chat/completions"
@@ -85,8 +85,8 @@ def _litellm(port: int, upstream: int, folder: Path) -> Started:
     return Started((*command, "--num_workers", "1", "--telemetry", "False"), environment)
 
 
-def _tensorzero(port: int, upstream: int, folder: Path) -> Started:
-    """www.tensorzero.com/docs/gateway, read November 2026; it is started by its own Python wheel."""
+def _tensorzero(_: int, upstream: int, folder: Path) -> Started:
+    """www.tensorzero.com/docs/gateway, read November 2026: the gateway of its Python wheel."""
     python = environments.python(_PEERS / "tensorzero.txt", _INSTEAD)
     lines = ["[gateway]", "observability.enabled = false"]
     for model in _BOTH:
@@ -130,7 +130,7 @@ def _portkey(port: int, upstream: int, _: Path) -> Started:
 SUBJECTS: Mapping[str, Start] = {
     DIRECT: _direct,
     RAW: _ours("benchmarks.gateway.raw_subject"),
-    "aiohttp": _ours("benchmarks.gateway.aiohttp_subject"),
+    LIBRARY: _ours("benchmarks.gateway.aiohttp_subject"),
     "tensorzero": _tensorzero,
     "portkey": _portkey,
     "litellm": _litellm,
@@ -142,4 +142,6 @@ def environment(started: Started) -> dict[str, str]:
     """The variables that a subject is started with."""
     inherited = [it for it in [os.environ.get("PYTHONPATH", "")] if it]
     path = os.pathsep.join([str(environments.ROOT), *inherited])
-    return dict(os.environ) | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | started.environment
+    return (
+        dict(os.environ) | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | dict(started.environment)
+    )

@@ -41,9 +41,7 @@ def event(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
         "object": "chat.completion.chunk",
         "created": 1700000000,
         "model": "stub",
-        "choices": [
-            {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        ],
+        "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}],
     }
     return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
 
