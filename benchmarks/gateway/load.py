@@ -200,8 +200,8 @@ class Clients:
             else:
                 usable.ask(self._asked)
         until = time.monotonic() + GIVE_UP_S
-        while any(it.busy for it in self._all) and time.monotonic() < until:
-            await asyncio.sleep(0.01)  # noqa: ASYNC110  # an event for each answer would cost more
+        while any(it.busy for it in self._all) and time.monotonic() < until:  # noqa: ASYNC110  # an event would cost each answer
+            await asyncio.sleep(0.01)
         for waiting in [it for it in self._all if it.busy]:
             waiting.give_up()
 
