@@ -155,14 +155,16 @@ class Prompt:
     """One request to a language model.
 
     *continue_final*: the last message is an assistant message that the model is to go on with
-    rather than to answer.
+    rather than to answer. *max_tokens* and *temperature* None: as the endpoint has it. *options*:
+    further fields of a chat completions request; a codec honours all of those that it is given.
     """
 
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
-    max_tokens: int = 400
-    temperature: float = 0.3
+    max_tokens: int | None = 400
+    temperature: float | None = 0.3
     continue_final: bool = False
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

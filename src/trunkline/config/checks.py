@@ -22,6 +22,7 @@ _SECRET = re.compile(
 )
 _INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 _PRIVATE = re.compile(r"https://|http://(127\.0\.0\.1|\[::1\]|localhost)(?=[:/]|$)")
+_LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|::1|localhost")
 _ENV_MEND = "Name an environment variable with `key_env: NAME` and put the key there"
 
 
@@ -40,7 +41,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def check(tree: Tree, source: Source) -> list[ConfigError]:
     """All errors in *tree* that its shape does not show."""
-    parts = (_secrets, _endpoints, _voices, _agents, _server)
+    parts = (_secrets, _endpoints, _voices, _agents, _server, _gateway)
     return [error for part in parts for error in part(tree, source)]
 
 
@@ -121,6 +122,34 @@ def _agents(tree: Tree, source: Source) -> Iterator[ConfigError]:
                 for at, what, mend in _route_faults(_mapping(tree), StageName(key), names):
                     place = (*loc, key, at)
                     yield source.error(place, f"{dotted(place)}: {what}", mend)
+
+
+def _gateway(tree: Tree, source: Source) -> Iterator[ConfigError]:
+    gateway = _mapping(_mapping(tree).get("gateway"))
+    models, keys = _mapping(gateway.get("models")), _mapping(gateway.get("keys"))
+    for model, raw in models.items():
+        loc: Loc = ("gateway", "models", model)
+        routes = {stage: _mapping(raw).get(stage) for stage in STAGES}
+        if not any(routes.values()):
+            mend = "Add `llm: [an endpoint]`, stt or tts"
+            yield source.error(loc, f"{dotted(loc)}: no endpoint serves it", mend)
+        for stage, names in routes.items():
+            if isinstance(names, list):
+                for at, what, mend in _route_faults(_mapping(tree), stage, names):
+                    place = (*loc, stage, at)
+                    yield source.error(place, f"{dotted(place)}: {what}", mend)
+    for client, raw in keys.items():
+        named = _mapping(raw).get("models")
+        for at, name in enumerate(named if isinstance(named, list) else []):
+            if name not in models:
+                place = ("gateway", "keys", client, "models", at)
+                what = f"{dotted(place)}: there is no model {name!r}"
+                yield source.error(place, what, did_you_mean(str(name), models))
+    host = _mapping(_mapping(tree).get("server")).get("host", "127.0.0.1")
+    if gateway and not keys and isinstance(host, str) and not _LOOPBACK.fullmatch(host):
+        what = f"gateway: anybody who reaches {host} could use its models"
+        mend = "Add `keys: {a-client: {key_env: NAME}}`, or listen on 127.0.0.1"
+        yield source.error(("gateway",), what, mend)
 
 
 def _turn(turn: Tree, loc: Loc, source: Source) -> Iterator[ConfigError]:

@@ -9,18 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    PrivateAttr,
-    StringConstraints,
-    ValidationInfo,
-)
+from pydantic import Field, JsonValue, PrivateAttr
 
+from trunkline.config.gateway import GatewayConfig
+from trunkline.config.shapes import (
+    EnvName,
+    FilePath,
+    Model,
+    Name,
+    PhoneNumber,
+    Probability,
+    Seconds,
+    Text,
+    Url,
+)
 from trunkline.config.tree import Loc, Source, dotted
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Expected
@@ -38,32 +40,6 @@ STAGES: Mapping[StageName, DataClass] = {
     TTS: DataClass.SPEECH_TEXT,
 }
 """The stages that a route can be of, and what each sends to its endpoint. The only such list."""
-
-
-def _resolve(path: Path, info: ValidationInfo) -> Path:
-    """Relative paths are relative to the configuration file, not to whoever starts the worker."""
-    return Path(info.context["directory"]) / path if info.context else path
-
-
-def _text(value: object) -> object:
-    """Pydantic reads a path from JSON as text only, and checks a default as if it were JSON."""
-    return str(value) if isinstance(value, Path) else value
-
-
-FilePath = Annotated[Path, BeforeValidator(_text), AfterValidator(_resolve)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
-PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-Probability = Annotated[float, Field(gt=0, lt=1)]
-Seconds = Annotated[float, Field(gt=0, le=60)]
-
-
-class Model(BaseModel):
-    """What all parts of a configuration have in common."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class ZoneConfig(Model):
@@ -357,6 +333,9 @@ class Config(Model):
     )
     server: ServerConfig = Field(default_factory=ServerConfig, description="a mapping")
     records: RecordsConfig = Field(default_factory=RecordsConfig, description="a mapping")
+    gateway: GatewayConfig | None = Field(
+        default=None, description="a mapping: models that other programs may use, or null"
+    )
     _source: Source = PrivateAttr(default_factory=lambda: Source("configuration", {}))
 
     def error(self, loc: Loc, what: str, mend: str) -> ConfigError:

@@ -33,6 +33,7 @@ from trunkline.config.models import (
 )
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.splice import GO_ON, can_go_on
+from trunkline.console.gatewaying import clients, keys, opened_gateway
 from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
@@ -151,7 +152,7 @@ async def working(
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
         worker = Worker(agent, Pacer(VadPool()), router, journal)
-        probed = [stage for name in routes for stage in routes[name]]
+        probed = list(stages.values())
         probes = Probes(router, probed, asyncio.get_running_loop().time)
         recall = Recall(records)
 
@@ -163,6 +164,9 @@ async def working(
 
         shape = replace(telephony(config), keep_alive=listen)
         server = TelephonyServer(shape, answer, fate=recall.fate)
+        if config.gateway is not None:
+            gateway = opened_gateway(config.gateway, stages, router, name, server.occupied)
+            server.app.add_routes(gateway.routes())
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(worker.pacer.run()), group.create_task(probes.run())]
             if listen:
@@ -242,6 +246,7 @@ async def checked(config: Config) -> None:
     an address that is none.
     """
     telephony(config)
+    keys(config.gateway)
     for name, agent in config.agents.items():
         check_language(config, name, load_practice(agent.practice or RIVERSIDE_DENTAL).language)
     async with client_session() as session:
@@ -325,4 +330,5 @@ def telephony(config: Config) -> TelephonyConfig:
         auth_token=token,
         calls_max=server.calls_max,
         transfer_to=server.transfer_to or "",
+        clients=clients(config.gateway),
     )

@@ -189,7 +189,7 @@ class Attempts:
     def _ended(self, number: int, reason: str, now: Mono) -> list[Act]:
         lane = self._lanes[number]
         acts = self._over(number)
-        cut_short = reason == "length"
+        cut_short = reason == "length" and self._policy.goes_on_at_length
         rest = lane.phrases.complete_rest() if cut_short else lane.phrases.end()
         if rest is not None:
             acts += self._offer(number, rest, now)

@@ -22,10 +22,15 @@ _REST_CHARS_MIN = 10
 NEVER = Mono(math.inf)
 
 
+def spoken_chars_per_s(language: str) -> float:
+    """How fast a voice says text in *language*."""
+    short = language.partition("-")[0].lower()
+    return SPEECH_CHARS_PER_S.get(short, _ALPHABETIC_CHARS_PER_S)
+
+
 def drip_chars_per_s(language: str) -> float:
     """An attempt in *language* that writes less in a second is too slow to be spoken."""
-    short = language.partition("-")[0].lower()
-    return DRIP_FACTOR * SPEECH_CHARS_PER_S.get(short, _ALPHABETIC_CHARS_PER_S)
+    return DRIP_FACTOR * spoken_chars_per_s(language)
 
 
 @dataclass(slots=True)

@@ -102,6 +102,57 @@ def continuation(
     return replace(prompt, messages=(*prompt.messages, said, Message("user", ask)))
 
 
+REJOIN = {
+    "en": "[System note: your reply broke off; the user has all of the text above. {again}Then go on "
+    "to its end. Do not repeat anything else, do not greet or apologise.]",
+    "de": "[Systemhinweis: Deine Antwort brach ab; der obige Text liegt vollständig vor. {again}"
+    "Fahre dann bis zum Ende fort. Sonst nichts wiederholen, nicht grüßen oder entschuldigen.]",
+    "fr": "[Note système : votre réponse s'est interrompue ; tout le texte ci-dessus a été reçu. "
+    "{again}Continuez ensuite jusqu'à la fin. Ne répétez rien d'autre, sans saluer ni vous "
+    "excuser.]",
+    "es": "[Nota del sistema: su respuesta se cortó; el texto anterior llegó completo. {again}"
+    "Continúe después hasta el final. No repita nada más, no salude ni se disculpe.]",
+    "it": "[Nota di sistema: la risposta si è interrotta; tutto il testo sopra è arrivato. {again}"
+    "Poi continua fino alla fine. Non ripetere altro, non salutare e non scusarti.]",
+    "nl": "[Systeemnotitie: je antwoord brak af; alle tekst hierboven is aangekomen. {again}Ga dan "
+    "door tot het einde. Herhaal verder niets, groet niet en verontschuldig je niet.]",
+    "pt": "[Nota do sistema: a resposta foi interrompida; todo o texto acima chegou. {again}Depois "
+    "continue até ao fim. Não repita mais nada, não cumprimente nem peça desculpa.]",
+}
+"""The turn that asks for the rest of a text that is being read; *again* is of `AGAIN`, or empty."""
+AGAIN = {
+    "en": "Its last sentence is unfinished: begin with that sentence, with exactly the same words: ",
+    "de": "Ihr letzter Satz ist unvollständig: Beginne mit ihm, mit genau denselben Worten: ",
+    "fr": "Sa dernière phrase est inachevée : commencez par elle, avec exactement les mêmes mots : ",
+    "es": "La última frase quedó incompleta: empiece por ella, con exactamente las mismas palabras: ",
+    "it": "L'ultima frase è incompleta: comincia da quella, con esattamente le stesse parole: ",
+    "nl": "De laatste zin is niet af: begin met die zin, met precies dezelfde woorden: ",
+    "pt": "A última frase ficou incompleta: comece por ela, exatamente com as mesmas palavras: ",
+}  # fmt: skip
+"""What is asked for if *fragment* was left of a sentence, which then follows in quotes."""
+
+
+def rejoining(
+    prompt: Prompt,
+    sent: str,
+    how: Literal["token_exact", "prefix", "turn"],
+    language: str,
+    fragment: str,
+) -> Prompt:
+    """*prompt*, asking for what follows *sent*, which a reader has and which ends in *fragment*.
+
+    `InputError` as of `continuation`.
+    """
+    if not sent or how != "turn":
+        return continuation(prompt, sent, how, language)
+    short = language.partition("-")[0].lower()
+    if short not in REJOIN:
+        return continuation(prompt, sent, how, language)  # which says that it is not known
+    again = f'{AGAIN[short]}"{fragment}". ' if fragment else ""
+    ask = Message("user", REJOIN[short].format(again=again))
+    return replace(prompt, messages=(*prompt.messages, Message("assistant", sent.strip()), ask))
+
+
 OPENERS = {
     "en": "sure( thing)?|certainly|of course|absolutely|okay|ok|alright|all right|great|"
     "hello|hi|hi there|good (morning|afternoon|evening)|(i'm |i am )?(so |very )?sorry( again)?"

@@ -81,9 +81,23 @@ class SseStage(Generic[In, Out]):
         """Which endpoint this is."""
         return self._remote.endpoint
 
+    @property
+    def honours(self) -> frozenset[str] | None:
+        """The options of its input that its codec knows how to say, None: all."""
+        said: frozenset[str] | None = getattr(self._codec, "honours", frozenset())
+        return said
+
     @asynccontextmanager
     async def open(self, source: In, context: Context, /) -> AsyncIterator[AsyncIterator[Out]]:
         """Ask for *source* and stream the outputs; `EgressRefused` before anything is sent."""
+        async with self.batches(source, context) as batches:
+            yield _each(batches)
+
+    @asynccontextmanager
+    async def batches(
+        self, source: In, context: Context, /
+    ) -> AsyncIterator[AsyncIterator[Sequence[Out]]]:
+        """As `open`; outputs that came together come together."""
         request = self._codec.encode(source)
         remote = self._remote
         watch = remote.admit(context)
@@ -105,11 +119,11 @@ class SseStage(Generic[In, Out]):
         try:
             answer = await self._check(response)
             if answer is not None:
-                yield _given(answer)
+                yield _given([answer])
                 return
             decoder = self._codec.decoder()
-            async with aclosing(self._outputs(response, decoder, watch)) as outputs:
-                yield outputs
+            async with aclosing(self._batches(response, decoder, watch)) as batches:
+                yield batches
             if _may_end(decoder):
                 await _drain(response)
         finally:
@@ -135,20 +149,27 @@ class SseStage(Generic[In, Out]):
             watch,
         )
 
-    async def _outputs(
+    async def _batches(
         self, response: aiohttp.ClientResponse, decoder: Decoder[Out], watch: Watch
-    ) -> AsyncGenerator[Out, None]:
+    ) -> AsyncGenerator[Sequence[Out], None]:
         parser = SseParser(self.endpoint.name)
-        try:
-            while chunk := await self._remote.wait(_piece(response), watch):
+        ends = False
+        while not ends:
+            chunk = await self._remote.wait(_piece(response), watch)
+            ends, broken = not chunk, None
+            batch: list[Out] = []
+            try:
                 for event in parser.feed(chunk):
-                    for output in decoder.feed(event):
-                        watch.spoke = True
-                        yield output
-            for output in decoder.end():
-                yield output
-        except EndpointError as error:
-            raise self._remote.redacted(error) from None
+                    batch += decoder.feed(event)
+                if ends:
+                    batch += decoder.end()
+            except EndpointError as error:
+                broken = self._remote.redacted(error)
+            if batch:
+                watch.spoke = True
+                yield batch
+            if broken is not None:
+                raise broken
 
     async def _check(self, response: aiohttp.ClientResponse) -> Sequence[Out] | None:
         """The whole answer if its status has it, None for an event stream; else raise."""
@@ -196,6 +217,12 @@ async def _given(outputs: Sequence[Out]) -> AsyncIterator[Out]:
     """An answer that is there already."""
     for output in outputs:
         yield output
+
+
+async def _each(batches: AsyncIterator[Sequence[Out]]) -> AsyncIterator[Out]:
+    async for batch in batches:
+        for output in batch:
+            yield output
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

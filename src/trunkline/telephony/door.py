@@ -10,7 +10,9 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, cast
 from urllib.parse import parse_qsl
 
@@ -79,10 +81,27 @@ _log = logging.getLogger(__name__)
 _log.addFilter(_InOneLine())
 
 
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Other programs than carriers, under *path*: who they are and what they may do is decided
+    there. New connections *per_s*, and *at_once_max* of them, are added to the limits here."""
+
+    path: str = ""
+    per_s: int = 0
+    at_once_max: int = 0
+
+
 class Door(web.AppRunner):
     """Serves *app* within the limits of this module."""
 
-    def __init__(self, app: web.Application, *, calls_max: int, shutdown_timeout: float) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        calls_max: int,
+        shutdown_timeout: float,
+        clients: Clients | None = None,
+    ) -> None:
         super().__init__(
             app,
             access_log=None,  # its lines carry callers' numbers in a GET webhook's query
@@ -97,10 +116,13 @@ class Door(web.AppRunner):
         )
         self._waiting: dict[web.RequestHandler, None] = {}
         self._no_room: set[web.RequestHandler] = set()
-        self._waiting_max = CONNECTIONS_MAX + PEERS_PER_CALL * calls_max
+        self._lost: dict[web.RequestHandler, Callable[[], None]] = {}
+        clients = clients or Clients()
+        self._waiting_max = CONNECTIONS_MAX + PEERS_PER_CALL * calls_max + clients.at_once_max
         burst = PEERS_BURST + PEERS_PER_CALL * calls_max
-        self._pace = Pace(PEERS_PER_S, burst, time.monotonic)
-        app.middlewares.append(_paced(Pace(PEERS_PER_S, burst, time.monotonic)))
+        more = clients.per_s
+        self._pace = Pace(PEERS_PER_S + more, burst + more, time.monotonic)
+        app.middlewares.append(_paced(Pace(PEERS_PER_S, burst, time.monotonic), clients.path))
 
     @property
     @override
@@ -130,7 +152,7 @@ class Door(web.AppRunner):
         if not admits:
             self._no_room = {it for it in self._no_room if it.transport is not None}
             self._no_room.add(connection)
-        return _Sipping(connection)
+        return _Sipping(connection, self.lost)
 
     def adopted(self, *, admits: bool) -> asyncio.BaseProtocol:
         """For a connection that somebody else accepted; `InputError` unless it is open."""
@@ -146,6 +168,26 @@ class Door(web.AppRunner):
     def admit(self, connection: web.RequestHandler) -> None:
         """*connection* has become a stream: calls have a limit of their own."""
         self._waiting.pop(connection, None)
+
+    @contextmanager
+    def occupied(self, request: web.Request, on_lost: Callable[[], None]) -> Iterator[None]:
+        """While the answer to *request* is written, its connection makes room for nobody.
+
+        *on_lost* is called when its peer is gone.
+        """
+        connection = request.protocol
+        self.admit(connection)
+        self._lost[connection] = on_lost
+        try:
+            yield
+        finally:
+            if self._lost.pop(connection, None) is not None:
+                self._waiting[connection] = None
+
+    def lost(self, connection: web.RequestHandler) -> None:
+        """The peer of *connection* is gone."""
+        if (on_lost := self._lost.pop(connection, None)) is not None:
+            on_lost()
 
     def _refuse(self, connection: web.RequestHandler) -> None:
         del self._waiting[connection]
@@ -169,8 +211,10 @@ class _Sipping(asyncio.BufferedProtocol):
     empty pings that takes up to 24 ms, in which every other call falls silent.
     """
 
-    def __init__(self, inner: web.RequestHandler) -> None:
-        self._inner = inner
+    def __init__(
+        self, inner: web.RequestHandler, on_lost: Callable[[web.RequestHandler], None]
+    ) -> None:
+        self._inner, self._on_lost = inner, on_lost
         self._buffer = memoryview(bytearray(SIP_BYTES))
 
     @override
@@ -205,6 +249,7 @@ class _Sipping(asyncio.BufferedProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._inner.connection_lost(exc)
+        self._on_lost(self._inner)
 
     @override
     def pause_writing(self) -> None:
@@ -225,9 +270,11 @@ class _TooSoon(asyncio.Protocol):
         told.close()
 
 
-def _paced(pace: Pace) -> Middleware:
+def _paced(pace: Pace, unpaced: str) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if unpaced and request.path.startswith(unpaced):
+            return await handler(request)
         if not pace.take():
             response = web.Response(status=503, text="too many requests at once\n")
             response.force_close()  # whatever else it has sent along

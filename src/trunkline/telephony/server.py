@@ -108,7 +108,13 @@ class TelephonyServer:
                 web.get("/health/live", _live),
             ]
         )
-        self._runner = Door(self.app, calls_max=config.calls_max, shutdown_timeout=SHUTDOWN_S)
+        self._runner = Door(
+            self.app,
+            calls_max=config.calls_max,
+            shutdown_timeout=SHUTDOWN_S,
+            clients=config.clients,
+        )
+        self.occupied = self._runner.occupied
 
     @property
     def calls(self) -> int:

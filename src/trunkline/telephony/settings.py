@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from trunkline.errors import InputError
 from trunkline.telephony import leg
+from trunkline.telephony.door import Clients
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,7 @@ class TelephonyConfig:
     for everybody if it takes more than it can carry. *transfer_to*: the number (E.164) that a
     caller who cannot be served is put through to, behind the sentence. *keep_alive* false: a
     webhook's connection is closed behind each response: whoever places them places each anew.
+    *clients*: who else is served on this port.
     """
 
     host: str = "127.0.0.1"
@@ -29,6 +31,7 @@ class TelephonyConfig:
     closing_sentence: str = "I am sorry, I have to end this call now. Please call again."
     transfer_to: str = ""
     keep_alive: bool = True
+    clients: Clients = field(default_factory=Clients)
 
     def __post_init__(self) -> None:
         url = self.public_url

@@ -171,7 +171,7 @@ class Completion:
         self.deltas: Sequence[Mapping[str, object]] = whole[:limit]
         self._request, self._reply = request, reply
         self._reason = "tool_calls" if reply.tool_calls else "stop"
-        if len(whole) > limit:
+        if limit is not None and len(whole) > limit:
             self._reason = "length"
         self._head = {"id": f"chatcmpl-{ordinal}", "created": 0, "model": request.model}
         self._prompt_tokens = sum(len(tokens(m.content)) for m in request.prompt.messages)

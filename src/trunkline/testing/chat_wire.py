@@ -85,13 +85,13 @@ class Token:
     begins: ToolCall | None = None
 
 
-def cut(reply: ChatReply, limit: int) -> tuple[Sequence[Token], str]:
+def cut(reply: ChatReply, limit: int | None) -> tuple[Sequence[Token], str]:
     """*reply* in at most *limit* tokens, and why it ends: `stop`, `tool_calls` or `length`."""
     whole = [Token(text) for text in tokens(reply.text)]
     for place, call in enumerate(reply.tool_calls):
         whole.append(Token("", place, call))
         whole += [Token(text, place) for text in tokens(call.arguments)]
-    if len(whole) > limit:
+    if limit is not None and len(whole) > limit:
         return whole[:limit], "length"
     return whole, "tool_calls" if reply.tool_calls else "stop"
 

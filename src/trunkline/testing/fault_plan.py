@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trunkline.config.load import parse_as
-from trunkline.config.models import Model, Name, Text
+from trunkline.config.shapes import Model, Name, Text
 from trunkline.config.tree import Source
 from trunkline.errors import InputError
 from trunkline.testing.faults import FaultKind, FaultScript

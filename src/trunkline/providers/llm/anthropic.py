@@ -28,6 +28,9 @@ from trunkline.types import Delta, Endpoint, Finish, Prompt, ToolCall
 VERSION = "2023-06-01"
 """Of the protocol, the only one there is; what is newer is added to it."""
 
+TOKENS_MAX = 4096
+"""What is asked for where the prompt sets no limit: the protocol wants one, and the smallest model
+behind it writes no more."""
 _SPENT = {"enforced_spend_limit_reached", "contract_spend_limit_reached"}
 
 
@@ -63,7 +66,7 @@ class AnthropicMessages:
         system, spoken = turns(self._endpoint.name, source)
         body: dict[str, object] = {
             "model": self._endpoint.model,
-            "max_tokens": source.max_tokens,
+            "max_tokens": TOKENS_MAX if source.max_tokens is None else source.max_tokens,
             "messages": [
                 {
                     "role": "assistant" if turn.role == "model" else "user",

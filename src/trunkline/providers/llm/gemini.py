@@ -72,12 +72,10 @@ class GeminiContent:
                 f"set continuation: prefix if its model does"
             )
         system, spoken = turns(self._endpoint.name, source)
+        limits = {"maxOutputTokens": source.max_tokens, "temperature": source.temperature}
         body: dict[str, object] = {
             "contents": self._contents(spoken),
-            "generationConfig": {
-                "maxOutputTokens": source.max_tokens,
-                "temperature": source.temperature,
-            },
+            "generationConfig": {field: it for field, it in limits.items() if it is not None},
         }
         if system:
             body["systemInstruction"] = {"parts": [{"text": system}]}

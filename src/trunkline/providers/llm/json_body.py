@@ -10,10 +10,11 @@ from trunkline.errors import InputError
 def json_body(body: Mapping[str, object], extra: Mapping[str, object]) -> bytes:
     """*body* as JSON with *extra* laid over it.
 
-    A mapping is laid over a mapping field by field; None takes a field out. `InputError` if a
-    tool's parameters hold what JSON cannot say.
+    A mapping is laid over a mapping field by field; None takes a field out, and a field of *body*
+    that is None is none. `InputError` if a tool's parameters hold what JSON cannot say.
     """
-    return msgspec.json.encode(_laid_over(body, extra), enc_hook=_plain)
+    told = {field: value for field, value in body.items() if value is not None}
+    return msgspec.json.encode(_laid_over(told, extra), enc_hook=_plain)
 
 
 def _laid_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:

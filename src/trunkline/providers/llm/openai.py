@@ -8,6 +8,7 @@ Sources, read November 2026, not verified against live services: the `openai` Py
 """
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -44,6 +45,9 @@ class OpenAIChat:
     2026; not verified live) wants the key in another header, of `KEY_HEADERS`, and, if the base URL
     ends in `openai/deployments/<name>` instead of `openai/v1`, an *api_version*.
     """
+
+    honours: ClassVar[frozenset[str] | None] = None
+    """The `Prompt.options` that it knows how to say: all, for they are fields of this protocol."""
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class OpenAIChat:
                 }
                 for tool in prompt.tools
             ]
+        body |= prompt.options
         if prompt.continue_final:
             if not messages or messages[-1]["role"] != "assistant":
                 raise InputError(

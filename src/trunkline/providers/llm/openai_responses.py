@@ -66,7 +66,7 @@ class OpenAIResponses:
         body: dict[str, object] = {
             "model": self._endpoint.model,
             "input": items,
-            "max_output_tokens": max(source.max_tokens, _TOKENS_MIN),
+            "max_output_tokens": source.max_tokens and max(source.max_tokens, _TOKENS_MIN),
             "temperature": source.temperature,
             "store": False,
             "stream": True,

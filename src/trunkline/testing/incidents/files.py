@@ -29,7 +29,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trunkline.config.load import parse_as
-from trunkline.config.models import Model, Name
+from trunkline.config.shapes import Model, Name
 from trunkline.config.tree import Source
 from trunkline.errors import InputError
 from trunkline.testing.fault_plan import FaultConfig, On

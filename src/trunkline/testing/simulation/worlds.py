@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from trunkline.config.load import parse_as
-from trunkline.config.models import ExpectedConfig, FilePath, Model, Name, Text
+from trunkline.config.models import ExpectedConfig
+from trunkline.config.shapes import FilePath, Model, Name, Text
 from trunkline.config.tree import Source
 from trunkline.errors import ConfigError, InputError
 from trunkline.testing.laws import LAWS, TROUBLES
