@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import yaml
 
 from trunkline.core.phrases import Phrases
 from trunkline.providers.embedded.chat import ChatModel, ChatReply
@@ -199,7 +198,7 @@ def _models(servers: Sequence[Served]) -> Iterator[None]:
 @contextmanager
 def _serving(routes: Mapping[str, Route], folder: Path) -> Iterator[str]:
     file, log = folder / "trunkline.yaml", folder / "serve.log"
-    file.write_text(yaml.safe_dump(configuration(routes, folder)))
+    file.write_text(json.dumps(configuration(routes, folder)))  # JSON is YAML
     command = [sys.executable, "-m", "trunkline", "serve", str(file), "--events"]
     with log.open("wb") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=os.environ)

@@ -55,6 +55,42 @@ def _ours(module: str) -> Start:
     return start
 
 
+def _trunkline(port: int, upstream: int, folder: Path) -> Started:
+    """`trunkline serve`: a whole worker, which answers calls on the same port, with its speech."""
+    place = {"zone": "here", "failure_domain": "worker"}
+    zone = {"kind": "self_hosted", "region": "local", "jurisdiction": "none", "processor": "you"}
+    zone |= {"retention": "none"}
+    endpoints = {
+        "ears": {"stage": "stt", "api": "pocketsphinx", "model": "en-us", **place},
+        "voice": {"stage": "tts", "api": "espeak", "model": "en-us", **place},
+    }
+    for model in _BOTH:
+        endpoints[model] = {"stage": "llm", "api": "openai", "model": "stub", **place}
+        endpoints[model] |= {"base_url": f"http://127.0.0.1:{upstream}/{model}/v1"}
+        endpoints[model] |= {"continuation": "prefix"}
+    told = {
+        "version": 1,
+        "zones": {
+            "here": zone
+            | {"baa": False, "dpa": False, "accepts": ["audio", "prompt", "speech_text", "tool"]}
+        },
+        "endpoints": endpoints,
+        "agents": {
+            "receptionist": {
+                "routes": {"stt": ["ears"], "llm": [INSTANT], "tts": ["voice"]},
+                "folder": str(folder / "reception"),
+            }
+        },
+        "gateway": {"models": {model: {"llm": [model]} for model in _BOTH}},
+        "server": {"host": "127.0.0.1", "port": port, "drain_s": 1},
+        "records": {"directory": str(folder / "records")},
+    }
+    config = folder / "trunkline.yaml"
+    config.write_text(json.dumps(told, indent=1))  # JSON is YAML
+    # With --events, requests are not logged.
+    return Started((sys.executable, "-m", "trunkline", "serve", str(config), "--events"))
+
+
 def _litellm(port: int, upstream: int, folder: Path) -> Started:
     """docs.litellm.ai/docs/proxy, read November 2026: the proxy server, one worker."""
     python = environments.python(_PEERS / "litellm-proxy.txt", _INSTEAD)
@@ -131,6 +167,7 @@ SUBJECTS: Mapping[str, Start] = {
     DIRECT: _direct,
     RAW: _ours("benchmarks.gateway.raw_subject"),
     LIBRARY: _ours("benchmarks.gateway.aiohttp_subject"),
+    US: _trunkline,
     "tensorzero": _tensorzero,
     "portkey": _portkey,
     "litellm": _litellm,
