@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,11 +151,27 @@ def configuration(routes: Mapping[str, Route], folder: Path, port: int = 0) -> d
 
 
 @contextmanager
-def gateway(routes: Mapping[str, Route], folder: Path) -> Iterator[str]:
-    """A gateway of *routes* on models that are served meanwhile; its URL, with `/v1`."""
+def gateway(routes: Mapping[str, Route], folder: Path) -> Iterator["Running"]:
+    """A gateway of *routes* on models that are served meanwhile."""
     servers = {id(it): it for route in routes.values() for it in route.servers}
-    with _models(list(servers.values())), _serving(routes, folder) as url:
-        yield url
+    with _models(list(servers.values())), _serving(routes, folder) as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Running:
+    """The gateway's URL, with `/v1`, and its process."""
+
+    url: str
+    pid: int
+
+    def ask(self, model: str, **more: object) -> "Heard":
+        """One streamed request, in a loop of its own."""
+        pids = [self.pid, os.getpid()]
+        before_s = waited_s(pids)
+        heard = asyncio.run(ask(self.url, model, **more))
+        heard.waited_s = waited_s(pids) - before_s
+        return heard
 
 
 @contextmanager
@@ -196,14 +212,14 @@ def _models(servers: Sequence[Served]) -> Iterator[None]:
 
 
 @contextmanager
-def _serving(routes: Mapping[str, Route], folder: Path) -> Iterator[str]:
+def _serving(routes: Mapping[str, Route], folder: Path) -> Iterator[Running]:
     file, log = folder / "trunkline.yaml", folder / "serve.log"
     file.write_text(json.dumps(configuration(routes, folder)))  # JSON is YAML
     command = [sys.executable, "-m", "trunkline", "serve", str(file), "--events"]
     with log.open("wb") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=os.environ)
     try:
-        yield f"http://127.0.0.1:{_port(process, log)}/v1"
+        yield Running(f"http://127.0.0.1:{_port(process, log)}/v1", process.pid)
     finally:
         process.terminate()
         process.communicate(timeout=30)
@@ -235,7 +251,8 @@ class Heard:
     tools: list[Mapping[str, Any]] = field(default_factory=list)
     body: str = ""
     broken: str = ""
-    late_s: float = 0.0
+    waited_s: float = 0.0
+    """How long the gateway, the servers and the client waited for a core that others had."""
 
     @property
     def text(self) -> str:
@@ -253,17 +270,14 @@ async def ask(url: str, model: str, **more: object) -> Heard:
     """One streamed request, read to its end; what breaks it off is told."""
     heard = Heard()
     body = {"model": model, "stream": True, "messages": [{"role": "user", "content": ASK}]} | more
-    async with asyncio.TaskGroup() as group:
-        ticking = group.create_task(_tick(heard))
-        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-            heard.asked = time.monotonic()
-            async with session.post(f"{url}/chat/completions", json=body) as response:
-                heard.status, heard.headers = response.status, dict(response.headers)
-                try:
-                    await _read(response, heard)
-                except aiohttp.ClientError as error:
-                    heard.broken = f"{type(error).__name__}: {error}"
-        ticking.cancel()
+    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+        heard.asked = time.monotonic()
+        async with session.post(f"{url}/chat/completions", json=body) as response:
+            heard.status, heard.headers = response.status, dict(response.headers)
+            try:
+                await _read(response, heard)
+            except aiohttp.ClientError as error:
+                heard.broken = f"{type(error).__name__}: {error}"
     return heard
 
 
@@ -295,14 +309,7 @@ def _event(event: Mapping[str, Any], now: float, heard: Heard) -> None:
             heard.finishes.append(choice["finish_reason"])
 
 
-async def _tick(heard: Heard) -> None:
-    """How late this machine's own timers are meanwhile: no gateway can be better."""
-    while True:
-        due = time.monotonic() + 0.01
-        await asyncio.sleep(0.01)
-        heard.late_s = max(heard.late_s, time.monotonic() - due)
-
-
-def run(client: Callable[[], Any]) -> Any:
-    """A client in a loop of its own."""
-    return asyncio.run(client())
+def waited_s(pids: Sequence[int]) -> float:
+    """How long the threads of *pids* have waited for a core (Linux, proc(5): schedstat); else 0."""
+    tasks = (task for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9
