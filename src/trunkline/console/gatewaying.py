@@ -53,7 +53,6 @@ def _chat_model(name: str, config: GatewayModelConfig, stages: list[Stage[Any, A
         attempts_max=config.attempts_max,
         sentences_max=SENTENCES_MAX,
         tool_chars_max=TOOL_CHARS_MAX,
-        goes_on_at_length=False,  # the limit is the client's own
     )
     return ChatModel(name, tuple(stages), config.hold, config.language, policy)
 

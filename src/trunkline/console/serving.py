@@ -134,6 +134,7 @@ async def working(
         session = await stack.enter_async_context(client_session())
         gate = Gate(lambda decision: _note_egress(worker, decision))
         resources = Resources(session, gate, os.environ)
+        stack.callback(resources.pool.close)
         stages = await stack.enter_async_context(open_route_stages(config, resources))
 
         def journal(call: CallId) -> ClosableJournal:

@@ -28,8 +28,7 @@ class AttemptPolicy:
     *look_ahead_s*: a rescuer may repeat what was said for so long before another is asked;
     *retry_pause_s*: before an endpoint that failed is tried again in the same step;
     *filler_after_s*: with a longer wait to be expected for the first sentence, something may be
-    said meanwhile; *give_up_s*: with nothing to play, nobody waits longer;
-    *goes_on_at_length*: an answer that hit its length limit is continued.
+    said meanwhile; *give_up_s*: with nothing to play, nobody waits longer.
     """
 
     hedge_after_s: float | None = None
@@ -41,7 +40,6 @@ class AttemptPolicy:
     retry_pause_s: float = 0.4
     filler_after_s: float = 2.5
     give_up_s: float = 8.0
-    goes_on_at_length: bool = True
     attempts_max: int = 5
     at_once_max: int = 3
     sentences_max: int = 60

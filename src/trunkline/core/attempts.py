@@ -78,6 +78,8 @@ _NOT_AGAIN = {Fault.REFUSED, Fault.THROTTLED}
 class Attempts:
     """The machine of one step. Lanes are attempts, numbered in the order of their launch."""
 
+    _goes_on_at_length = True
+
     def __init__(self, policy: AttemptPolicy, plan: Plan, purse: Purse) -> None:
         self._policy, self._plan, self._purse = policy, plan, purse
         self._lanes: list[Lane] = []
@@ -89,8 +91,7 @@ class Attempts:
         self._retry_at = NEVER
         self._denied_until = Mono(-math.inf)
         self._settled = self._filled = False
-        self._language = ""
-        self._drip_chars_per_s = 0.0
+        self._language, self._drip_chars_per_s = "", 0.0
 
     @property
     def committed(self) -> str:
@@ -189,7 +190,7 @@ class Attempts:
     def _ended(self, number: int, reason: str, now: Mono) -> list[Act]:
         lane = self._lanes[number]
         acts = self._over(number)
-        cut_short = reason == "length" and self._policy.goes_on_at_length
+        cut_short = reason == "length" and self._goes_on_at_length
         rest = lane.phrases.complete_rest() if cut_short else lane.phrases.end()
         if rest is not None:
             acts += self._offer(number, rest, now)

@@ -45,6 +45,8 @@ from trunkline.types import Mono
 class Relay(Attempts):
     """The machine of one answer. *exact*: the endpoints of the plan that continue a prefix."""
 
+    _goes_on_at_length = False  # the limit is the reader's own
+
     def __init__(
         self,
         policy: AttemptPolicy,

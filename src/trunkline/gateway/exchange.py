@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from trunkline.calls.steps import Failure, LlmStage, fault_of
 from trunkline.contracts import Context
@@ -38,13 +38,8 @@ log = logging.getLogger(__name__)
 
 _THEIRS = re.compile(r"HTTP (400|413|422)\b")
 """A refusal of what the client asked, which says nothing about the endpoint."""
-
-
-@runtime_checkable
-class _Batched(Protocol):
-    def batches(
-        self, source: Prompt, context: Context, /
-    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]: ...
+_Batched = AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]
+_Batches = Callable[[Prompt, Context], _Batched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +229,18 @@ class Exchange:
                     while self._outbox.full:
                         self._room.clear()
                         await self._room.wait()
-            if not attempt.ended:
-                detail = "the stream ended without a finish reason"
-                raise EndpointError(attempt.name, Fault.CUT, detail)
+            detail = "the stream ended without a finish reason"
+            self._broke(number, attempt, EndpointError(attempt.name, Fault.CUT, detail))
         except (EndpointError, EgressRefused) as error:
-            if attempt.ended:
-                return
-            attempt.fault, attempt.ended = fault_of(error), True
-            self._failed(attempt, error)
-            self._feed(words.Failed(number, attempt.fault, str(error)))
-            self._rouse()
+            self._broke(number, attempt, error)
+
+    def _broke(self, number: int, attempt: Try, error: Failure) -> None:
+        if attempt.ended:
+            return
+        attempt.fault, attempt.ended = fault_of(error), True
+        self._failed(attempt, error)
+        self._feed(words.Failed(number, attempt.fault, str(error)))
+        self._rouse()
 
     def _take(self, number: int, deltas: Sequence[Delta]) -> None:
         pieces: list[str] = []
@@ -369,15 +366,10 @@ def theirs(error: Failure) -> bool:
     return _THEIRS.match(error.detail) is not None
 
 
-def _opened(
-    stage: LlmStage, prompt: Prompt, context: Context
-) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]:
+def _opened(stage: LlmStage, prompt: Prompt, context: Context) -> _Batched:
     """The deltas as they came together, if the stage can tell."""
-    return (
-        stage.batches(prompt, context)
-        if isinstance(stage, _Batched)
-        else _singly(stage, prompt, context)
-    )
+    batches: _Batches | None = getattr(stage, "batches", None)
+    return _singly(stage, prompt, context) if batches is None else batches(prompt, context)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from trunkline.core.health import Breaker
 TTFT_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram's buckets, around what a caller notices."""
 SERIES_MAX = 10_000
-"""Label sets of one metric. All labels are names of the configuration, so that this is never met."""
+"""Label sets of one metric. Labels are names of the configuration: a bound that is never met."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = tuple[str, ...]

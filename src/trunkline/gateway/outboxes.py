@@ -96,11 +96,10 @@ class Streamed:
     async def _send(self, response: web.StreamResponse, *, last: bool) -> None:
         data, self._bytes = b"".join(self._out), 0
         self._out.clear()
-        if not last:
-            transport = self._request.transport
-            if transport is None or not transport.get_write_buffer_size():
-                await response.write(data)
-                return
+        transport = self._request.transport
+        if transport is None or not transport.get_write_buffer_size():  # then nothing waits
+            await (response.write_eof(data) if last else response.write(data))
+            return
         try:
             async with asyncio.timeout(SLOW_S):
                 await (response.write_eof(data) if last else response.write(data))

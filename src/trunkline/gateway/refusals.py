@@ -21,7 +21,7 @@ _TYPES: Mapping[int, str] = {
 
 
 @dataclass(eq=False)
-class Refusal(Exception):  # noqa: N818  # it is an answer
+class Refusal(Exception):  # it is an answer
     """A request is answered with *status* and an error object; *param* names the field at fault."""
 
     status: int

@@ -11,15 +11,15 @@ A client that leaves takes its request along: the endpoints are told at once.
 """
 
 import asyncio
-import json
 import logging
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, TypeGuard
 
+import msgspec
 from aiohttp import web
 
 from trunkline.core.health import Breaker
@@ -105,7 +105,7 @@ class Gateway:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         account = Account("chat", self._clock())
         try:
-            async with self._admitted(request, account) as client:
+            with self._admitted(request, account) as client:
                 ask = read_chat(await read_body(request, self._limits.body_bytes_max))
                 model = self._model(client, ask, account)
                 return await self._answered(request, ask, model, account)
@@ -190,8 +190,8 @@ class Gateway:
 
     # -- who may ask ---------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _admitted(self, request: web.Request, account: Account) -> AsyncIterator[Client]:
+    @contextmanager
+    def _admitted(self, request: web.Request, account: Account) -> Iterator[Client]:
         client = self._keys.client(request.headers.get("Authorization", ""))
         account.client = client.name
         if self._running >= self._limits.at_once_max:
@@ -219,7 +219,7 @@ class Gateway:
             if account.first_at is not None:
                 metrics.ttft.add(account.first_at - account.began, account.model, served)
         if log.isEnabledFor(logging.INFO):
-            log.info("%s", json.dumps(self._line(account, served)))
+            log.info("%s", msgspec.json.encode(self._line(account, served)).decode())
 
     def _line(self, account: Account, served: str) -> dict[str, object]:
         exchange, now = account.exchange, self._clock()
@@ -295,6 +295,11 @@ async def read_body(request: web.Request, bytes_max: int) -> bytes:
     too_long = Refusal(413, f"the body is longer than {bytes_max} bytes", closes=True)
     if (request.content_length or 0) > bytes_max:
         raise too_long
+    if request.content.is_eof():  # it came with its head
+        whole: bytes = request.content.read_nowait()
+        if len(whole) > bytes_max:
+            raise too_long
+        return whole
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):

@@ -27,6 +27,8 @@ import aiohttp
 from trunkline.contracts import Codec, Context, Decoder, Request
 from trunkline.errors import EndpointError, Fault
 from trunkline.net.gate import Gate
+from trunkline.net.raw import Pool
+from trunkline.net.raw_sse import RawSse
 from trunkline.net.remote import Remote, Watch, client_session, lowered, refusal_body
 from trunkline.net.sse import SseParser
 from trunkline.types import Endpoint
@@ -42,6 +44,8 @@ _PIECE_BYTES = 4 << 10  # a token takes 400; 4 kB of the worst take a millisecon
 
 class SseStage(Generic[In, Out]):
     """`Stage[In, Out]` at *base_url*, authorised by *key* (None: the endpoint needs none).
+
+    `batches` is `open` for a gateway, over connections of *pool*: see `net.raw_sse`.
 
     *connect_s* bounds DNS, TCP and TLS together, in seconds. `InputError` if the address or the
     key could not work. Failures of the endpoint are `EndpointError`:
@@ -65,6 +69,7 @@ class SseStage(Generic[In, Out]):
         session: aiohttp.ClientSession,
         gate: Gate,
         connect_s: float = 0.5,
+        pool: Pool | None = None,
     ) -> None:
         self._codec = codec
         self._session = session
@@ -75,6 +80,7 @@ class SseStage(Generic[In, Out]):
             gate=gate,
             connect_s=connect_s,
         )
+        self.batches = RawSse(self._remote, codec, pool or Pool()).batches
 
     @property
     def endpoint(self) -> Endpoint:
@@ -90,14 +96,6 @@ class SseStage(Generic[In, Out]):
     @asynccontextmanager
     async def open(self, source: In, context: Context, /) -> AsyncIterator[AsyncIterator[Out]]:
         """Ask for *source* and stream the outputs; `EgressRefused` before anything is sent."""
-        async with self.batches(source, context) as batches:
-            yield _each(batches)
-
-    @asynccontextmanager
-    async def batches(
-        self, source: In, context: Context, /
-    ) -> AsyncIterator[AsyncIterator[Sequence[Out]]]:
-        """As `open`; outputs that came together come together."""
         request = self._codec.encode(source)
         remote = self._remote
         watch = remote.admit(context)
@@ -119,11 +117,11 @@ class SseStage(Generic[In, Out]):
         try:
             answer = await self._check(response)
             if answer is not None:
-                yield _given([answer])
+                yield _given(answer)
                 return
             decoder = self._codec.decoder()
-            async with aclosing(self._batches(response, decoder, watch)) as batches:
-                yield batches
+            async with aclosing(self._outputs(response, decoder, watch)) as outputs:
+                yield outputs
             if _may_end(decoder):
                 await _drain(response)
         finally:
@@ -149,27 +147,20 @@ class SseStage(Generic[In, Out]):
             watch,
         )
 
-    async def _batches(
+    async def _outputs(
         self, response: aiohttp.ClientResponse, decoder: Decoder[Out], watch: Watch
-    ) -> AsyncGenerator[Sequence[Out], None]:
+    ) -> AsyncGenerator[Out, None]:
         parser = SseParser(self.endpoint.name)
-        ends = False
-        while not ends:
-            chunk = await self._remote.wait(_piece(response), watch)
-            ends, broken = not chunk, None
-            batch: list[Out] = []
-            try:
+        try:
+            while chunk := await self._remote.wait(_piece(response), watch):
                 for event in parser.feed(chunk):
-                    batch += decoder.feed(event)
-                if ends:
-                    batch += decoder.end()
-            except EndpointError as error:
-                broken = self._remote.redacted(error)
-            if batch:
-                watch.spoke = True
-                yield batch
-            if broken is not None:
-                raise broken
+                    for output in decoder.feed(event):
+                        watch.spoke = True
+                        yield output
+            for output in decoder.end():
+                yield output
+        except EndpointError as error:
+            raise self._remote.redacted(error) from None
 
     async def _check(self, response: aiohttp.ClientResponse) -> Sequence[Out] | None:
         """The whole answer if its status has it, None for an event stream; else raise."""
@@ -217,12 +208,6 @@ async def _given(outputs: Sequence[Out]) -> AsyncIterator[Out]:
     """An answer that is there already."""
     for output in outputs:
         yield output
-
-
-async def _each(batches: AsyncIterator[Sequence[Out]]) -> AsyncIterator[Out]:
-    async for batch in batches:
-        for output in batch:
-            yield output
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -21,6 +21,7 @@ from yarl import URL
 from trunkline.contracts import Context
 from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.net.gate import Gate
+from trunkline.net.raw import NotHttp, Unconnected
 from trunkline.types import Endpoint
 
 T = TypeVar("T")
@@ -157,6 +158,12 @@ class Remote:
 
         *within_s* is for what belongs to connecting and has a bound of its own.
         """
+        if watch.deadline is None and within_s is None:  # two timeouts cost as much as a token
+            try:
+                return await doing
+            except (aiohttp.ClientError, OSError) as exc:
+                failure = self._failure(exc, watch, late=False, unconnected=False)
+            raise failure
         scope, connecting = asyncio.timeout_at(watch.deadline), asyncio.timeout(within_s)
         try:
             async with scope, connecting:
@@ -178,6 +185,10 @@ class Remote:
             detail = f"no connection to {self.destination}"
             return EndpointError(name, Fault.UNREACHABLE, detail, deadline_s=self.connect_s)
         match exc:
+            case Unconnected():
+                fault, detail = Fault.UNREACHABLE, f"{self.destination}: {exc}"
+            case NotHttp():
+                fault, detail = Fault.MALFORMED, f"not HTTP: {exc}"
             case _Refused() if self._refusal is not None:
                 error = self._refusal(exc.status, exc.headers, exc.body)
                 return self.redacted(error) if isinstance(error, EndpointError) else error

@@ -52,6 +52,12 @@ class SseParser:
         self._stream_bytes += len(chunk)
         if self._stream_bytes > MAX_STREAM_BYTES:
             raise self._endless(f"an answer is longer than {MAX_STREAM_BYTES} bytes")
+        if not (self._line or self._data) and len(chunk) <= self._max and (plain := _plain(chunk)):
+            # What all but every server sends all the time: taken at once, at a tenth of the cost.
+            self._first_line = self._after_cr = False
+            self._idle_bytes = 0
+            yield from plain
+            return
         if self._after_cr and chunk:
             # A CR ended the line at once: waiting to see whether a LF follows would hold back an
             # event until the next one comes.
@@ -97,3 +103,15 @@ class SseParser:
         self._data.clear()
         self._data_bytes = 0
         return data
+
+
+_BEFORE, _BETWEEN, _AFTER = b"data: ", b"\n\ndata: ", b"\n\n"
+
+
+def _plain(chunk: bytes) -> list[bytes]:
+    """The data of the events in *chunk*, if it is nothing but whole events of one line each."""
+    if not (chunk.startswith(_BEFORE) and chunk.endswith(_AFTER)) or b"\r" in chunk:
+        return []
+    events = chunk[len(_BEFORE) : -len(_AFTER)].split(_BETWEEN)
+    # With a comment, another field or a second line of data there are more line ends than that.
+    return events if chunk.count(b"\n") == 2 * len(events) else []

@@ -14,7 +14,7 @@ file and line. A stage that needs more than construction (a process, a model in 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -28,6 +28,7 @@ from trunkline.contracts import Codec, DuplexCodec, Stage
 from trunkline.errors import ConfigError, EndpointError, Fault, InputError
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
+from trunkline.net.raw import Pool
 from trunkline.net.websocket import WebSocketStage
 from trunkline.providers.options import Options
 from trunkline.types import LLM, STT, TTS, Delta, Endpoint, Prompt, StageName
@@ -48,6 +49,7 @@ class Resources:
     session: ClientSession
     gate: Gate
     environ: Mapping[str, str]
+    pool: Pool = field(default_factory=Pool)
 
 
 Factory: TypeAlias = Callable[[EndpointConfig, Endpoint, Resources], AnyStage]
@@ -149,6 +151,7 @@ def _sse(
         session=resources.session,
         gate=resources.gate,
         connect_s=connect_s,
+        pool=resources.pool,
     )
 
 

@@ -62,6 +62,9 @@ class _Chunk(msgspec.Struct):
     error: WireError | str | None = None
 
 
+_lines = msgspec.json.Decoder(_Chunk)
+
+
 class ChatDecoder:
     """`Decoder[Delta]` of one response.
 
@@ -92,6 +95,37 @@ class ChatDecoder:
             chunk = msgspec.json.decode(data, type=_Chunk)
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise self._fault(Fault.MALFORMED, f"not a chat completion chunk: {exc}") from None
+        return self._taken(chunk)
+
+    def feed_all(self, events: Sequence[bytes], into: list[Delta]) -> None:
+        """As `feed`, of all *events*, whose JSON is decoded in one go; what there was before an
+        error is in *into*."""
+        done = [events[-1]] if events and events[-1] == b"[DONE]" else []
+        events = events[: len(events) - len(done)]
+        try:
+            chunks = _lines.decode_lines(b"\n".join(events))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            chunks = []
+        if self._ended or len(chunks) != len(events):  # nothing more, or something is wrong
+            for event in events:
+                into += self.feed(event)
+            chunks = []
+        for chunk in chunks:
+            choices = chunk.choices
+            if choices and len(choices) == 1 and chunk.usage is None and chunk.error is None:
+                choice = choices[0]
+                delta = choice.delta
+                if choice.finish_reason is None and delta is not None and not choice.index:
+                    text = delta.content
+                    if text and delta.refusal is None and delta.tool_calls is None:
+                        self._said_something = self._said_something or not text.isspace()
+                        into.append(TextDelta(text))
+                        continue
+            into += self._taken(chunk)
+        for event in done:
+            into += self.feed(event)
+
+    def _taken(self, chunk: _Chunk) -> Sequence[Delta]:
         if chunk.error is not None:
             return self._failed(wire_error(chunk.error))
         if chunk.usage is not None:
