@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
         """Ask, now."""
         self.busy, self._sent = True, time.monotonic()
         self._response, self._rest = Response(), b""
-        self._pieces: list[tuple[float, float]] = []
+        self._pieces = array("d")
         self._first, self._finishes, self._dones = 0.0, 0, 0
         self._transport.write(asked)
 
@@ -113,24 +113,26 @@ class Connection(asyncio.Protocol):
             else:
                 *lines, self._rest = (self._rest + body).split(b"\n")
                 for line in lines:
-                    if line.startswith(b"data:"):
-                        self._event(line[5:].strip(), now)
+                    if line[:5] == b"data:":
+                        self._event(line, now)
         except ValueError as error:  # no HTTP, no JSON, or no pieces of ours
             self._end(f"{type(error).__name__}: {error}")
             return
         if self._response.whole:
             self._end(self._wrong())
 
-    def _event(self, data: bytes, now: float) -> None:
-        if data == b"[DONE]":
+    def _event(self, line: bytes, now: float) -> None:
+        if line[5:].strip() == b"[DONE]":
             self._dones += 1
             return
-        for choice in decode(data).choices:
+        for choice in decode(line[5:]).choices:
             if content := choice.delta.content:
-                self._first = self._first or now
-                self._pieces += [(now, sent) for sent in stamped(content)]
+                for sent_us in stamped(content):
+                    self._pieces.append(now - sent_us * 1e-6)
             if choice.finish_reason:
                 self._finishes += 1
+        if not self._first and self._pieces:
+            self._first = now
 
     def _wrong(self) -> str:
         if self._response.status != 200:
@@ -150,7 +152,7 @@ class Connection(asyncio.Protocol):
             tally = self.tally
             tally.finished += 1
             tally.first_s.append(self._first - self._sent)
-            tally.piece_s.extend(arrived - sent for arrived, sent in self._pieces)
+            tally.piece_s.extend(self._pieces)
         self._idle(self)
 
 

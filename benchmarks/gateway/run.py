@@ -185,9 +185,9 @@ def _joined(name: str, number: int, kind: str, level: float, told: Mapping[str, 
         cpu_us=told["cpu_s"] / finished * 1e6 if finished else None,
         own_cpu_s=told["own_cpu_s"],
         rss_mb=told["rss_mb"],
-        first_ms=_quantiles_ms(told["first_s"]),
-        piece_ms=_quantiles_ms(told["piece_s"]),
-        late_ms=_quantiles_ms(told["late_s"]),
+        first_ms=quantiles_ms(told["first_s"]),
+        piece_ms=quantiles_ms(told["piece_s"]),
+        late_ms=quantiles_ms(told["late_s"]),
         idle=told["core"]["idle"],
         taken=told["core"]["others"] + told["core"]["stolen"],
         own_idle=told["own_core"]["idle"],
@@ -195,7 +195,7 @@ def _joined(name: str, number: int, kind: str, level: float, told: Mapping[str, 
     )
 
 
-def _quantiles_ms(seconds: Sequence[float]) -> list[float | None]:
+def quantiles_ms(seconds: Sequence[float]) -> list[float | None]:
     """The median and the 99th percentile, as values that occurred; a percentile of few is none."""
     if not seconds:
         return [None, None]

@@ -61,6 +61,11 @@ _END = _chunk(event({}, "stop")) + _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 _ALL = _HEAD + _FIRST + _NEXT * (PIECES - 1) + _END
 
 
+def answer() -> bytes:
+    """The whole answer, as the instant model writes it now."""
+    return _ALL.replace(NO_STAMP, stamp())
+
+
 class Model(asyncio.Protocol):
     """One connection of a gateway, which may ask again and again."""
 
@@ -92,7 +97,7 @@ class Model(asyncio.Protocol):
         if b'"stream":true' not in body and b'"stream": true' not in body:
             self._transport.write(_BODY)
         elif f"/{INSTANT}/".encode() in head[:40]:
-            self._transport.write(_ALL.replace(NO_STAMP, stamp()))
+            self._transport.write(answer())
         elif f"/{PACED}/".encode() in head[:40]:
             self._say(0, self._loop.time())
         else:

@@ -7,7 +7,7 @@ way, however a gateway cuts, joins or delays them, and whether it came at all.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import msgspec
 
@@ -26,12 +26,13 @@ def stamp() -> bytes:
     return _STAMP % (time.monotonic_ns() // 1000)
 
 
-def stamped(text: str) -> Iterator[float]:
-    """When the pieces in *text* were sent, in seconds; `ValueError` if it is not made of them."""
+def stamped(text: str) -> Sequence[int]:
+    """When the pieces in *text* were sent, in microseconds; `ValueError` if it is none of ours."""
+    if len(text) == STAMP_LENGTH:
+        return (int(text[1:16]),)
     if len(text) % STAMP_LENGTH:
         raise ValueError(f"not whole pieces: {text!r}")
-    for start in range(0, len(text), STAMP_LENGTH):
-        yield int(text[start + 1 : start + STAMP_LENGTH - 1]) * 1e-6
+    return [int(text[at + 1 : at + 16]) for at in range(0, len(text), STAMP_LENGTH)]
 
 
 def event(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
@@ -125,14 +126,14 @@ class Response:
         while start < size:
             if left:
                 end = start + min(left, size - start)
-                pieces.append(data[start : min(end, start + left - 2)])
+                pieces.append(data[start : max(start, min(end, start + left - 2))])
                 left, start = left - (end - start), end
                 continue
             end = data.find(b"\r\n", start)
             if end < 0:
                 self._rest = data[start:]
                 break
-            left = int(data[start:end].split(b";", 1)[0], 16) + 2
+            left = int(data[start:end], 16) + 2  # nobody here sends extensions
             start = end + 2
             if left == 2:  # the last one, which has no trailers here
                 if size < start + 2:
