@@ -132,6 +132,15 @@ def test_a_row_has_the_best_of_the_closed_loop() -> None:
     assert (row.most, row.connections, row.core) == (250.0, 64.0, 12_500.0)
 
 
+def test_one_that_answers_nothing_has_a_row_too() -> None:
+    """A tenth of nothing is not asked for."""
+    more = {"finished": 0, "cpu_us": None, "first_ms": [None, None], "piece_ms": [None, None]}
+    silent = [it for it in run_of("litellm", **more) if it.kind != "own"]
+    (row,) = compare.rows(silent)
+    assert (row.most, row.core, row.own, row.carries) == (0.0, None, (None, None), False)
+    assert "| litellm | 0 |" in compare.markdown([row], "here")
+
+
 def test_the_verdicts_are_of_one_run() -> None:
     """Ratios to each peer, where our time goes, who failed and who is in its own queue."""
     verdicts = "\n".join(compare.verdicts(table()))

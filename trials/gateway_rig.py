@@ -45,7 +45,7 @@ EXPECTED = {
     "sentence_s": 0.2,
     "gap_p999_s": 0.3,
 }
-READY_S = 90.0
+ASK_S, READY_S = 60.0, 90.0
 
 
 @dataclass(frozen=True)
@@ -165,11 +165,14 @@ class Running:
     url: str
     pid: int
 
-    def ask(self, model: str, **more: object) -> "Heard":
-        """One streamed request, in a loop of its own."""
+    def ask(
+        self, model: str, more: Mapping[str, object] | None = None, within_s: float = ASK_S
+    ) -> "Heard":
+        """One streamed request, with *more* in it; `TimeoutError` after *within_s*."""
         pids = [self.pid, os.getpid()]
         before_s = waited_s(pids)
-        heard = asyncio.run(ask(self.url, model, **more))
+        body = {"model": model, "stream": True, "messages": [{"role": "user", "content": ASK}]}
+        heard = asyncio.run(ask(self.url, {**body, **(more or {})}, within_s))
         heard.waited_s = waited_s(pids) - before_s
         return heard
 
@@ -227,12 +230,17 @@ def _serving(routes: Mapping[str, Route], folder: Path) -> Iterator[Running]:
 
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
     assert process.stdout is not None
-    for line in process.stdout:  # until it ends, if it never is
-        told = json.loads(line)
-        if told["type"] == "ready":
-            port: int = told["port"]
-            return port
-    raise AssertionError(f"the gateway ended: {log.read_text()[-2000:]}")
+    too_late = threading.Timer(READY_S, process.kill)
+    too_late.start()
+    try:
+        for line in process.stdout:
+            told = json.loads(line)
+            if told["type"] == "ready":
+                port: int = told["port"]
+                return port
+    finally:
+        too_late.cancel()
+    raise AssertionError(f"the gateway is not ready, or ended: {log.read_text()[-2000:]}")
 
 
 @dataclass
@@ -266,11 +274,10 @@ class Heard:
         return ended and not self.errors and not self.broken and len(self.ids) == 1
 
 
-async def ask(url: str, model: str, **more: object) -> Heard:
-    """One streamed request, read to its end; what breaks it off is told."""
+async def ask(url: str, body: Mapping[str, object], within_s: float) -> Heard:
+    """One request, read to its end; what breaks it off is told."""
     heard = Heard()
-    body = {"model": model, "stream": True, "messages": [{"role": "user", "content": ASK}]} | more
-    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(within_s), aiohttp.ClientSession() as session:
         heard.asked = time.monotonic()
         async with session.post(f"{url}/chat/completions", json=body) as response:
             heard.status, heard.headers = response.status, dict(response.headers)

@@ -6,7 +6,8 @@ of the text before it, as it takes to be spoken, and the time to a first token o
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.providers.embedded.chat import ChatReply
 from trunkline.testing.chat import FixedModel, tokens
 from trunkline.testing.faults import FaultScript
+from trunkline.testing.laws import Law
+from trunkline.testing.openai_server import RequestRecord
 from trunkline.types import Mono, ToolCall
 
 SLACK_S = 0.05
@@ -64,6 +67,7 @@ FAULTS = {**BEFORE, **SILENT, **INSIDE, **SLOW}
 WAYS = ("prefix", "turn")
 BUSY = {"on-500": ("500", "prefix"), "on-cut": ("cut", "turn"), "on-stall": ("stall", "prefix")}
 CALL = ToolCall("call_1", "book", json.dumps({"day": "Thursday", "notes": "x" * 200}))
+SLOWLY = Law("slowly", TTFT_S, 0.0, 0.05, 0.0, 0.0)
 BABBLE = FixedModel(
     ChatReply("Nothing of this has to do with any question that anybody asked. " * 3)
 )
@@ -92,6 +96,7 @@ def routes() -> dict[str, Route]:
     made["babble"] = Route([sick(kind="cut", after_tokens=AFTER), off], ["prefix", "turn"])
     halfway = FaultScript.parse({"kind": "cut", "after_tokens": 8})
     calls = FixedModel(ChatReply("", (CALL,)))
+    made["long"] = Route([Served(law=SLOWLY)], ["prefix"])
     made["half-a-call"] = Route([Served([halfway], calls), Served(model=calls)], WAYS)
     return made
 
@@ -102,9 +107,9 @@ class Scene:
     def __init__(self, running: Running, made: Mapping[str, Route], folder: Path) -> None:
         self._running, self._routes, self._folder = running, made, folder
 
-    def ask(self, model: str, **more: object) -> Heard:
+    def ask(self, model: str, more: Mapping[str, object] | None = None) -> Heard:
         """Ask once; the outcome is printed, for whoever reads the trial's output."""
-        heard = self._running.ask(model, **more)
+        heard = self._running.ask(model, more)
         first = heard.tokens[0][0] - heard.asked if heard.tokens else None
         print(
             f"{model}: {heard.status}, first {first and round(first, 3)} s, {len(heard.tokens)} "
@@ -112,6 +117,15 @@ class Scene:
             f"waited {heard.waited_s:.3f} s for a core"
         )
         return heard
+
+    def leave(self, model: str, *, after_s: float, stream: bool) -> None:
+        """Ask, and hang up after *after_s*."""
+        with pytest.raises(TimeoutError):
+            self._running.ask(model, {"stream": stream}, after_s)
+
+    def requests(self, model: str) -> Sequence[RequestRecord]:
+        """What its first server was asked."""
+        return self._routes[model].servers[0].requests
 
     def plan(self, model: str) -> Plan:
         """As the gateway makes it for a first request."""
@@ -235,10 +249,23 @@ def test_an_answer_that_cannot_be_completed_is_not_passed_off_as_whole(
     assert heard.text
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_ends_what_it_asked_for(scene: Scene, stream: bool) -> None:
+    """Nobody pays for tokens that nobody reads."""
+    before = len(scene.requests("long"))
+    scene.leave("long", after_s=0.6, stream=stream)
+    asked = scene.requests("long")[before]
+    until = time.monotonic() + 5
+    while not asked.ended and time.monotonic() < until:
+        time.sleep(0.01)
+    assert asked.ended.startswith("cancelled at token")
+    assert asked.tokens < len(tokens(ANSWER)) / 2
+
+
 def test_half_a_tool_call_is_not_completed_by_another(scene: Scene) -> None:
     """Nobody else would write the rest of the same arguments: it is an error, and no call."""
     tool = {"type": "function", "function": {"name": "book", "parameters": {"type": "object"}}}
-    heard = scene.ask("half-a-call", tools=[tool])
+    heard = scene.ask("half-a-call", {"tools": [tool]})
     assert heard.tools
     assert len(heard.errors) == 1
     assert (heard.finishes, heard.dones) == ([], 0)

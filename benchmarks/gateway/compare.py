@@ -77,7 +77,7 @@ def _row(mine: Sequence[Measured]) -> Row:
         connections=statistics.median(it.level for it in best),
         idle=statistics.median(it.idle for it in best),
         cpu_us=_median(best, lambda it: it.cpu_us),
-        own_rate=statistics.median(it.level for it in own),
+        own_rate=statistics.median(it.level for it in own) if own else 0.0,
         own=_both(own, lambda it: it.first_ms),
         common_rate=statistics.median(it.level for it in common),
         common=_both(common, lambda it: it.first_ms),

@@ -108,9 +108,10 @@ class Bench:
                 for connections in plan.connections
             ]
             own = OWN_SHARE * max(one.rate for one in measured)
-            # A slow subject gets longer: of ten answers, little can be told.
-            own_s = min(max(plan.open_s, 50 / max(own, 0.1)), 5 * plan.open_s)
-            measured.append(self._measure(number, it, "own", own, own_s))
+            if own:
+                # A slow subject gets longer: of ten answers, little can be told.
+                own_s = min(max(plan.open_s, 50 / own), 5 * plan.open_s)
+                measured.append(self._measure(number, it, "own", own, own_s))
             measured.append(self._measure(number, it, "common", plan.rate, plan.open_s))
             measured.append(self._measure(number, it, "paced", STREAMS, plan.paced_s))
         return measured
