@@ -179,11 +179,12 @@ _BARS: tuple[tuple[str, Callable[[Gateway], float | None]], ...] = (
 
 
 def gateway(rows: Sequence[Gateway], caption: str) -> str:
-    """A bar a subject in three panels, logarithmic; what is not known has none."""
+    """A bar a subject in three panels; what is not known has none."""
     left, width, height = 90.0, 190.0, 18
     bottom = 34 + len(rows) * height
     body = [
-        f'<text x="10" y="{bottom + 22}" fill="#666">{escape(caption)}</text>',
+        f'<text x="10" y="{bottom + 22}" fill="#666">{escape(caption)}; '
+        "bars are logarithmic</text>",
         *(
             f'<text x="10" y="{46 + number * height}" fill="{_colour(row.subject)}">'
             f"{escape(row.subject)}</text>"

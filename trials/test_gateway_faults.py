@@ -67,6 +67,7 @@ FAULTS = {**BEFORE, **SILENT, **INSIDE, **SLOW}
 WAYS = ("prefix", "turn")
 BUSY = {"on-500": ("500", "prefix"), "on-cut": ("cut", "turn"), "on-stall": ("stall", "prefix")}
 CALL = ToolCall("call_1", "book", json.dumps({"day": "Thursday", "notes": "x" * 200}))
+PLACES = range(1, len(tokens(ANSWER)), 3)
 SLOWLY = Law("slowly", TTFT_S, 0.0, 0.05, 0.0, 0.0)
 BABBLE = FixedModel(
     ChatReply("Nothing of this has to do with any question that anybody asked. " * 3)
@@ -85,6 +86,10 @@ def routes() -> dict[str, Route]:
     for fault, script in {**INSIDE, **SLOW}.items():
         for way in WAYS:
             made[f"with-{fault}-{way}"] = Route([sick(**script), well], ["prefix", way])
+    for place in PLACES:
+        first = sick(kind="cut", after_tokens=place)
+        for way in WAYS:
+            made[f"at-{place}-{way}"] = Route([first, well], ["prefix", way])
     for name, (fault, way) in BUSY.items():
         made[name] = Route([sick(**FAULTS[fault]), well], ["prefix", way])
     short, silent = sick(kind="cut", after_tokens=3), sick(kind="stall", after_tokens=3)
@@ -225,6 +230,13 @@ def test_one_that_breaks_off(scene: Scene, fault: str, way: str) -> None:
     if fault in INSIDE:
         after_s = heard.tokens[AFTER][0] - scene.struck(model)
         assert after_s < recovery_s(way) + SLACK_S + heard.waited_s
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_seam_anywhere(scene: Scene, way: str) -> None:
+    """Behind a word, inside of one, before and behind a full stop: the answer is the same."""
+    for place in PLACES:
+        check_whole(scene.ask(f"at-{place}-{way}"), f"at-{place}-{way}")
 
 
 @pytest.mark.ci
