@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.core.splice import GO_ON, RepeatGate, can_go_on, continuation, in_list, words_of
+from trunkline.core.splice import (
+    AGAIN,
+    GO_ON,
+    REJOIN,
+    RepeatGate,
+    can_go_on,
+    continuation,
+    in_list,
+    rejoining,
+    words_of,
+)
 from trunkline.errors import InputError
 from trunkline.types import Message, Prompt, ToolSpec
 
@@ -130,3 +140,30 @@ def test_the_gate_is_shut_for_all_that_was_said_and_open_for_new_words(
     assert all(gate.repeats(f"{sentence.upper()}!") for sentence in said)
     assert not gate.repeats(new.replace("a", "z").replace("c", "z").replace("e", "z") + " zz")
     assert not RepeatGate([]).repeats(new)
+
+
+# -- a reader's text -------------------------------------------------------------------------------
+
+
+def test_who_is_read_goes_on_in_every_language_that_a_call_can() -> None:
+    """One list of languages, whoever waits for the rest."""
+    assert GO_ON.keys() == REJOIN.keys() == AGAIN.keys()
+
+
+@pytest.mark.parametrize("language", sorted(REJOIN))
+def test_a_broken_sentence_is_asked_for_again(language: str) -> None:
+    """With its words; behind whole sentences nothing is to be written again."""
+    broken = rejoining(PROMPT, "One. Two {x} ", "turn", language, "Two {x}").messages[-2:]
+    assert broken[0] == Message("assistant", "One. Two {x}")
+    assert AGAIN[language] + '"Two {x}". ' in broken[1].content
+    whole = rejoining(PROMPT, "One.", "turn", language, "").messages[-1].content
+    assert AGAIN[language] not in whole
+    assert "{" not in whole
+
+
+def test_a_reader_s_text_is_continued_as_a_call_s() -> None:
+    """Where the endpoint can, where nothing was sent, and where no language is known."""
+    assert rejoining(PROMPT, "", "turn", "xx", "") is PROMPT
+    assert rejoining(PROMPT, "On", "prefix", "xx", "On").continue_final
+    with pytest.raises(InputError, match="'xx'"):
+        rejoining(PROMPT, "One.", "turn", "xx", "")

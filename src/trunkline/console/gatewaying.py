@@ -9,44 +9,59 @@ from trunkline.config.gateway import GatewayConfig, GatewayModelConfig
 from trunkline.contracts import Stage
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.routing import Router
+from trunkline.core.splice import REJOIN, can_go_on
 from trunkline.errors import InputError
 from trunkline.gateway.exchange import ChatModel
 from trunkline.gateway.keys import Client, Keys
 from trunkline.gateway.metrics import Metrics
-from trunkline.gateway.server import Gateway, Limits, Occupied
+from trunkline.gateway.server import Gateway, Limits
 from trunkline.telephony.door import Clients
+from trunkline.telephony.server import TelephonyServer
 
 SENTENCES_MAX = 10_000
 """Of one answer, which the bytes that are read of an endpoint bound sooner."""
 TOOL_CHARS_MAX = 1_000_000
 
 
-def opened_gateway(
-    config: GatewayConfig,
+def mount(
+    config: GatewayConfig | None,
     stages: Mapping[str, Stage[Any, Any]],
     router: Router,
     worker: str,
-    occupied: Occupied,
-) -> Gateway:
-    """The gateway of *worker* over the opened *stages*; `InputError` if a key is not set."""
+    server: TelephonyServer,
+) -> None:
+    """Serve the gateway of *worker*, if there is one, over the opened *stages* on *server*.
+
+    `InputError` if a key is not set.
+    """
+    if config is None:
+        return
     models = {
         name: _chat_model(name, it, [stages[endpoint] for endpoint in it.llm])
         for name, it in config.models.items()
         if it.llm is not None
     }
     limits = Limits(config.at_once_max, config.body_bytes_max, config.audio_bytes_max)
-    return Gateway(
+    gateway = Gateway(
         models,
         keys(config),
         router,
         Metrics(worker),
-        occupied=occupied,
+        occupied=server.occupied,
         wall=time.time,
         limits=limits,
     )
+    server.app.add_routes(gateway.routes())
 
 
 def _chat_model(name: str, config: GatewayModelConfig, stages: list[Stage[Any, Any]]) -> ChatModel:
+    for stage in stages:
+        if stage.endpoint.continuation == "turn" and not can_go_on(config.language):
+            raise InputError(
+                f"gateway.models.{name}: {stage.endpoint.name!r} cannot be asked in "
+                f"{config.language!r} to go on with a broken answer. Known are "
+                f"{', '.join(sorted(REJOIN))}; or use endpoints with continuation: prefix"
+            )
     policy = AttemptPolicy(
         hedge_after_s=config.hedge_after_s,
         give_up_s=config.give_up_s,

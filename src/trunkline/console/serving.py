@@ -33,7 +33,7 @@ from trunkline.config.models import (
 )
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.splice import GO_ON, can_go_on
-from trunkline.console.gatewaying import clients, keys, opened_gateway
+from trunkline.console.gatewaying import clients, keys, mount
 from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
@@ -165,9 +165,7 @@ async def working(
 
         shape = replace(telephony(config), keep_alive=listen)
         server = TelephonyServer(shape, answer, fate=recall.fate)
-        if config.gateway is not None:
-            gateway = opened_gateway(config.gateway, stages, router, name, server.occupied)
-            server.app.add_routes(gateway.routes())
+        mount(config.gateway, stages, router, name, server)
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(worker.pacer.run()), group.create_task(probes.run())]
             if listen:

@@ -72,6 +72,13 @@ class Relay(Attempts):
         """The attempt whose tool calls are passed on as they come, if one is."""
         return self._leader if self._tool_sent else None
 
+    def paused(self, seconds: float) -> None:
+        """The reader took nothing for *seconds*, and no attempt was listened to: none was silent,
+        and what was sent is read later."""
+        self._drain = Mono(self._drain + seconds)
+        for lane in self._lanes:
+            lane.last, lane.since = Mono(lane.last + seconds), Mono(lane.since + seconds)
+
     @override
     def _begin(self, fact: Begin, now: Mono) -> list[Act]:
         self._spoken_chars_per_s = spoken_chars_per_s(fact.language)

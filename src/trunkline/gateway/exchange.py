@@ -112,7 +112,7 @@ class Exchange:
         self.end: words.Settle | None = None
         self._leader: int | None = None
         self._wake: asyncio.Future[None] | None = None
-        self._news = self.left = False
+        self._news = self._held_up = self.left = False
         self._room = asyncio.Event()
 
     @property
@@ -152,10 +152,13 @@ class Exchange:
             over = False
             while not over and not self.left:
                 await self._wait()
-                over = self.end is not None
+                over, began = self.end is not None, self._clock()
                 if not await flush(self):
                     self.left = True
-                self._room.set()
+                if self._held_up:
+                    self._machine.paused(self._clock() - began)
+                    self._held_up = False
+                    self._room.set()
             if self.left:
                 for attempt in self.tries:
                     self._stop(attempt, "the client left")
@@ -228,6 +231,7 @@ class Exchange:
                         return
                     while self._outbox.full:
                         self._room.clear()
+                        self._held_up = True
                         await self._room.wait()
             detail = "the stream ended without a finish reason"
             self._broke(number, attempt, EndpointError(attempt.name, Fault.CUT, detail))
