@@ -122,7 +122,7 @@ def table() -> list[Row]:
     direct = run_of("direct", cpu_us=0.0, first_ms=[0.25, 0.5])
     ours = run_of("trunkline", cpu_us=400.0, failed=1)
     slow = run_of("litellm", cpu_us=20_000.0, finished=8, first_ms=[40.0, None])
-    return compare.rows([*direct, *run_of("raw"), *run_of("aiohttp", cpu_us=300.0), *ours, *slow])
+    return compare.rows([*direct, *run_of("raw"), *run_of("parts", cpu_us=300.0), *ours, *slow])
 
 
 def test_a_row_has_the_best_of_the_closed_loop() -> None:
@@ -145,7 +145,7 @@ def test_the_verdicts_are_of_one_run() -> None:
     """Ratios to each peer, where our time goes, who failed and who is in its own queue."""
     verdicts = "\n".join(compare.verdicts(table()))
     assert "trunkline takes 0.02 of litellm's CPU time" in verdicts
-    assert "100 are what a bare relay takes, 200 more" in verdicts
+    assert "100 are what a bare relay takes, 200 more its server" in verdicts
     assert "litellm does not carry 10 requests a second" in verdicts
     assert "trunkline: 5 answers were not whole" in verdicts
     assert "disturbed" not in verdicts
@@ -173,4 +173,4 @@ def test_the_picture_has_a_bar_for_what_is_known() -> None:
 
 def test_every_subject_can_be_named() -> None:
     """Ours is among them, and so are the two that show what it costs above nothing."""
-    assert {subjects.US, subjects.DIRECT, subjects.RAW, subjects.LIBRARY} < set(subjects.NAMES)
+    assert {subjects.US, subjects.DIRECT, subjects.RAW, subjects.PARTS} < set(subjects.NAMES)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from benchmarks.gateway.run import Measured
-from benchmarks.gateway.subjects import DIRECT, LIBRARY, RAW, US
+from benchmarks.gateway.subjects import DIRECT, PARTS, RAW, US
 from benchmarks.gateway.wire import PIECES
 
 IDLE = 0.1
@@ -111,12 +111,13 @@ def verdicts(table: Sequence[Row]) -> list[str]:
                 f"{US} takes {ours.cpu_us / row.cpu_us:.2f} of {row.subject}'s CPU time for an "
                 f"answer, and serves {ours.most / row.most:.2f} times as many a second"
             )
-    raw, direct, library = (by_name.get(name) for name in (RAW, DIRECT, LIBRARY))
-    if ours and raw and library and ours.cpu_us and raw.cpu_us and library.cpu_us:
+    raw, direct, parts = (by_name.get(name) for name in (RAW, DIRECT, PARTS))
+    if ours and raw and parts and ours.cpu_us and raw.cpu_us and parts.cpu_us:
         told.append(
             f"of {US}'s {ours.cpu_us:,.0f} us for an answer of {PIECES} pieces, {raw.cpu_us:,.0f} "
-            f"are what a bare relay takes, {library.cpu_us - raw.cpu_us:,.0f} more what the HTTP "
-            f"library takes on both sides, {ours.cpu_us - library.cpu_us:,.0f} more what {US} does"
+            f"are what a bare relay takes, {parts.cpu_us - raw.cpu_us:,.0f} more its server, its "
+            f"client and its codec, {ours.cpu_us - parts.cpu_us:,.0f} more what makes it a "
+            "gateway: routing, the machine that goes on elsewhere, limits, counters"
         )
     if raw is not None and direct is not None and raw.idle > IDLE:
         told.append(

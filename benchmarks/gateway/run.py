@@ -110,7 +110,7 @@ class Bench:
             own = OWN_SHARE * max(one.rate for one in measured)
             if own:
                 # A slow subject gets longer: of ten answers, little can be told.
-                own_s = min(max(plan.open_s, 50 / own), 5 * plan.open_s)
+                own_s = min(max(plan.open_s / 2, 50 / own), 5 * plan.open_s)
                 measured.append(self._measure(number, it, "own", own, own_s))
             measured.append(self._measure(number, it, "common", plan.rate, plan.open_s))
             measured.append(self._measure(number, it, "paced", STREAMS, plan.paced_s))

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import environments
 from benchmarks.gateway.wire import INSTANT, PACED
 
-US, DIRECT, RAW, LIBRARY = "trunkline", "direct", "raw", "aiohttp"
+US, DIRECT, RAW, LIBRARY, PARTS = "trunkline", "direct", "raw", "aiohttp", "parts"
 _HERE = Path(__file__).parent
 _PEERS = _HERE / "peers"
 _CHAT = "/v1/chat/completions"
@@ -167,6 +167,7 @@ SUBJECTS: Mapping[str, Start] = {
     DIRECT: _direct,
     RAW: _ours("benchmarks.gateway.raw_subject"),
     LIBRARY: _ours("benchmarks.gateway.aiohttp_subject"),
+    PARTS: _ours("benchmarks.gateway.parts_subject"),
     US: _trunkline,
     "tensorzero": _tensorzero,
     "portkey": _portkey,
