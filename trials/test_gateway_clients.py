@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from benchmarks import environments
 
-from trials.gateway_rig import ANSWER, ASK, Route, Running, Served, gateway
+from trials.gateway_served import ANSWER, ASK, Route, Running, Served, gateway
 from trials.peers import environment
 from trunkline.providers.embedded.chat import ChatReply
 from trunkline.testing.chat import tokens

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from trials.gateway_rig import (
+from trials.gateway_served import (
     ANSWER,
     LAW,
     TTFT_S,
