@@ -7,6 +7,7 @@ has the text whole and once and knows of nothing; an answer that breaks off is a
 
 import functools
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ CALLS = (
 WORDS = "One moment. "
 CLIENTS = ("openai", "openai_async", "livekit", "pipecat")
 SDKS = ("openai", "openai_async")
+NO_CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 ORDERS: Mapping[str, Mapping[str, object]] = {
     "plain": {"model": "plain"},
     "whole": {"model": "plain", "whole": True},
@@ -201,6 +203,7 @@ def said(output: str) -> Sequence[str]:
 
 
 @pytest.mark.ci
+@NO_CURL
 def test_curl(running: Running) -> None:
     """Through a change of models: one finish reason, one [DONE] as the last event."""
     done = chat(running, "curl-cut")
@@ -214,6 +217,7 @@ def test_curl(running: Running) -> None:
 
 
 @pytest.mark.ci
+@NO_CURL
 def test_curl_sees_that_an_answer_broke_off(running: Running) -> None:
     """The error is the last event, and the transfer itself fails (18: partial file)."""
     done = chat(running, "curl-broken")
@@ -223,7 +227,7 @@ def test_curl_sees_that_an_answer_broke_off(running: Running) -> None:
     assert '"finish_reason":"' not in done.stdout
 
 
-@pytest.mark.ci
+@NO_CURL
 def test_the_list_of_models(running: Running) -> None:
     """As OpenAI has it, each model by itself too."""
     done = curl(f"{running.url}/models")
