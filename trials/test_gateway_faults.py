@@ -68,6 +68,7 @@ WAYS = ("prefix", "turn")
 BUSY = {"on-500": ("500", "prefix"), "on-cut": ("cut", "turn"), "on-stall": ("stall", "prefix")}
 CALL = ToolCall("call_1", "book", json.dumps({"day": "Thursday", "notes": "x" * 200}))
 PLACES = range(1, len(tokens(ANSWER)), 3)
+LATE = Law("late", 1.5, 0.0, 0.005, 0.0, 0.0)
 SLOWLY = Law("slowly", TTFT_S, 0.0, 0.05, 0.0, 0.0)
 BABBLE = FixedModel(
     ChatReply("Nothing of this has to do with any question that anybody asked. " * 3)
@@ -101,6 +102,9 @@ def routes() -> dict[str, Route]:
     made["babble"] = Route([sick(kind="cut", after_tokens=AFTER), off], ["prefix", "turn"])
     halfway = FaultScript.parse({"kind": "cut", "after_tokens": 8})
     calls = FixedModel(ChatReply("", (CALL,)))
+    made["late"] = Route([Served(law=LATE), well], ["prefix", "prefix"])
+    first = sick(kind="cut", after_tokens=AFTER)
+    made["held"] = Route([first, well], ["prefix", "turn"], {"hold": "sentence"})
     made["long"] = Route([Served(law=SLOWLY)], ["prefix"])
     made["half-a-call"] = Route([Served([halfway], calls), Served(model=calls)], WAYS)
     return made
@@ -230,6 +234,25 @@ def test_one_that_breaks_off(scene: Scene, fault: str, way: str) -> None:
     if fault in INSIDE:
         after_s = heard.tokens[AFTER][0] - scene.struck(model)
         assert after_s < recovery_s(way) + SLACK_S + heard.waited_s
+
+
+def test_one_that_is_late_loses_the_race(scene: Scene) -> None:
+    """Whoever speaks first is heard alone; the other is told to stop before it has begun."""
+    heard = scene.ask("late")
+    check_whole(heard, "late")
+    (lost,) = scene.requests("late")
+    assert lost.ended == "cancelled at token 0"
+
+
+def test_an_answer_by_the_sentence(scene: Scene) -> None:
+    """With `hold: sentence` a client has whole sentences only, also around a seam."""
+    heard = scene.ask("held")
+    check_whole(heard, "held")
+    said = ""
+    for _, piece in heard.tokens:
+        said += piece
+        assert said.rstrip()[-1] in ".?", f"{piece!r} ends inside a sentence"
+    assert len(heard.tokens) > 2
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -57,9 +57,9 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--connections", type=int, nargs="+", default=[8, 32, 64], help="of the closed loop"
     )
-    parser.add_argument("--rate", type=float, default=10.0, help="requests a second that all get")
+    parser.add_argument("--rate", type=float, default=12.0, help="requests a second that all get")
     parser.add_argument("--closed-s", type=float, default=2.5, help="measured in a closed loop")
-    parser.add_argument("--open-s", type=float, default=12.0, help="measured in an open loop")
+    parser.add_argument("--open-s", type=float, default=10.0, help="measured in an open loop")
     parser.add_argument("--paced-s", type=float, default=5.0, help="measured with paced answers")
     parser.add_argument("--save", action="store_true", help="write the results")
     given = parser.parse_args(arguments)
