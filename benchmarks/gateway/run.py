@@ -6,13 +6,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.density import cores
 from benchmarks.gateway import processes, subjects
-from benchmarks.gateway.load import Order
+from benchmarks.gateway.load import GIVE_UP_S, Order
 from benchmarks.gateway.wire import INSTANT, PACED
 
 READY_S = 120.0
@@ -92,7 +92,7 @@ class Bench:
         module = [sys.executable, "-m"]
         self._model = _process([*module, "benchmarks.gateway.upstream"], self._off)
         self._clients = _process([*module, "benchmarks.gateway.load"], self._off)
-        self._upstream = int(_answer(self._model, "ready")["port"])
+        self._upstream = int(_answer(self._model, "ready", READY_S)["port"])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -128,7 +128,7 @@ class Bench:
             process = _process(started.command, self._on, environment, output, errors)
             try:
                 if started.announces:
-                    port = int(_answer(process, "ready")["port"])
+                    port = int(_answer(process, "ready", READY_S)["port"])
                 _wait_for_answer(port, started, process, log)
                 yield _Running(name, started, port, processes.tree(process.pid))
             finally:
@@ -159,7 +159,8 @@ class Bench:
         assert self._clients.stdin is not None
         self._clients.stdin.write(json.dumps(asdict(order)) + "\n")
         self._clients.stdin.flush()
-        measured = _joined(it.name, number, kind, level, _answer(self._clients, "load"))
+        told = _answer(self._clients, "load", seconds + GIVE_UP_S + READY_S)
+        measured = _joined(it.name, number, kind, level, told)
         self._told(measured)
         return measured
 
@@ -243,22 +244,26 @@ def _process(
     output: IO[bytes] | int = subprocess.PIPE,
     errors: IO[bytes] | None = None,
 ) -> "subprocess.Popen[str]":
-    pin = None if core is None else partial(os.sched_setaffinity, 0, [core])
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=errors,
         text=True,
         env=environment,
-        preexec_fn=pin,  # noqa: PLW1509  # this process has no threads that could hold a lock
     )
+    if core is not None:  # it has one thread yet, whose children inherit it
+        os.sched_setaffinity(process.pid, [core])
+    return process
 
 
-def _answer(process: "subprocess.Popen[str]", what: str) -> dict[str, Any]:
-    """The fields of the line `{what: fields}`; ends the benchmark if another thing comes."""
+def _answer(process: "subprocess.Popen[str]", what: str, within_s: float) -> dict[str, Any]:
+    """The fields of the line `{what: fields}`; ends the benchmark if it does not come."""
     assert process.stdout is not None
+    too_late = threading.Timer(within_s, process.kill)
+    too_late.start()
     line = process.stdout.readline()
+    too_late.cancel()
     fields = json.loads(line).get(what) if line.startswith("{") else None
     if not isinstance(fields, dict):
         raise SystemExit(f"gateway: {process.args!r} did not tell of {what!r}, but: {line!r}")
