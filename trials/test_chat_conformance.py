@@ -1,13 +1,14 @@
 """The laws of a language model's adapter, over real sockets, for each protocol that we speak."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 
 from trials.openai_rig import KEY, ZONE, context
-from trunkline.contracts import Codec
+from trunkline.contracts import Codec, Context
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
 from trunkline.net.remote import client_session
@@ -59,6 +60,44 @@ def test_an_adapter_keeps_the_law(law: Callable[[ChatAdapter], Awaitable[None]],
     async def main() -> None:
         async with asyncio.timeout(60), client_session() as session:
             await law(ChatAdapter(server, lambda url: stage_at(session, make(TURN), url), KEY))
+
+    asyncio.run(main())
+
+
+class Batched:
+    """A stage as the gateway uses it: over its own connections, outputs as they come together."""
+
+    def __init__(self, stage: SseStage[Prompt, Delta]) -> None:
+        self.endpoint, self._stage = stage.endpoint, stage
+
+    @asynccontextmanager
+    async def open(
+        self, source: Prompt, context: Context, /
+    ) -> AsyncIterator[AsyncIterator[Delta]]:
+        """Each output of `batches`."""
+        async with self._stage.batches(source, context) as batches:
+            yield (delta async for batch in batches for delta in batch)
+
+
+@pytest.mark.parametrize("api", KINDS)
+@pytest.mark.parametrize(
+    "law",
+    [
+        pytest.param(law, id=law.__name__, marks=[] if law.__name__ in SLOW else pytest.mark.ci)
+        for law in CHAT_SOCKET_LAWS
+    ],
+)
+def test_an_adapter_keeps_the_law_for_the_gateway(
+    law: Callable[[ChatAdapter], Awaitable[None]], api: str
+) -> None:
+    """Each law holds on the connections of `net.raw`, too."""
+    make, server = KINDS[api]
+
+    async def main() -> None:
+        async with asyncio.timeout(60), client_session() as session:
+            await law(
+                ChatAdapter(server, lambda url: Batched(stage_at(session, make(TURN), url)), KEY)
+            )
 
     asyncio.run(main())
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
+from typing_extensions import override
 
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Breaker
@@ -222,11 +223,13 @@ async def test_an_endpoint_waits_for_a_client_that_does_not_read() -> None:
     class Slow(Reader):
         """Full with each piece."""
 
+        @override
         def say(self, pieces: Sequence[str]) -> None:
             """More text."""
             super().say(pieces)
             self.full = True
 
+        @override
         async def flush(self, exchange: Exchange) -> bool:
             """It takes a second to read."""
             await asyncio.sleep(1.0)

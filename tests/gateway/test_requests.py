@@ -11,6 +11,8 @@ from trunkline.types import Message, ToolCall, ToolSpec
 
 ASKED = {"model": "fast", "messages": [{"role": "user", "content": "When?"}]}
 
+IMAGE = {"type": "image_url"}
+
 
 def refused(**more: Any) -> Refusal:
     """What is answered to a request with *more* fields."""
@@ -101,7 +103,7 @@ def test_what_cannot_be_honoured_is_refused_by_name(name: str) -> None:
         ({"model": 3}, "model"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "judge"}]}, "messages[0].role"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "user", "content": [IMAGE]}]}, "messages[0].content[0].type"),
         ({"messages": [{"role": "user", "content": "x", "name": "Ann"}]}, "messages[0].name"),
         ({"messages": [{"role": "user", "colour": "red"}]}, "messages[0]"),
         ({"messages": [{"role": "tool", "content": "9"}]}, "messages"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.telephony.test_leg import FakeSocket, everything, on_a_leg
+from trunkline.config.gateway import GatewayConfig
 from trunkline.contracts import Media, Stopped
 from trunkline.errors import InputError
 from trunkline.telephony.leg import KEYS_BURST, KEYS_PER_S, TwilioCarrier
@@ -32,6 +33,11 @@ MODULES = {
     "wire": "trunkline.telephony.wire",
     "twilio": "trunkline.telephony.twilio",
     "sse": "trunkline.net.sse",
+    "raw": "trunkline.net.raw",
+    "outboxes": "trunkline.gateway.outboxes",
+    "gateway": "trunkline.gateway.server",
+    "metrics": "trunkline.gateway.metrics",
+    "seam": "trunkline.core.seam",
     "framing": "trunkline.providers.embedded.framing",
 }
 TABLE = Path(__file__).parents[2] / "docs" / "limits.md"
@@ -44,9 +50,11 @@ def test_the_table_of_limits_says_what_the_code_does() -> None:
     rows = {(module, name): int(value) for module, name, value in ROW.findall(TABLE.read_text())}
     assert len(rows) > 25
     assert rows.pop(("server", "calls_max")) == TelephonyConfig().calls_max
+    for name in ("at_once_max", "connections_per_s", "body_bytes_max"):
+        assert rows.pop(("gateway", name)) == GatewayConfig.model_fields[name].default
     for (module, name), value in rows.items():
         assert getattr(import_module(MODULES[module]), name) == value, f"{module}.{name}"
-    for module in ("door", "leg", "sse"):
+    for module in ("door", "leg", "sse", "raw", "outboxes"):
         public = [name for name in vars(import_module(MODULES[module])) if name.isupper()]
         ours = [n for n in public if n.startswith(("MAX_",)) or n.endswith(("_S", "_MAX", "BURST"))]
         assert [n for n in ours if (module, n) not in rows and n[0] != "_"] == []

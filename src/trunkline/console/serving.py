@@ -31,9 +31,9 @@ from trunkline.config.models import (
     synthesis_policy,
     turn_policy,
 )
+from trunkline.console.gatewaying import clients, keys, mount
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.splice import GO_ON, can_go_on
-from trunkline.console.gatewaying import clients, keys, mount
 from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.media.vad import VadPool
 from trunkline.net.gate import EgressDecision, Gate
@@ -153,8 +153,7 @@ async def working(
         )
         router = Router(RoutingPolicy(), known_endpoints(config))
         worker = Worker(agent, Pacer(VadPool()), router, journal)
-        probed = list(stages.values())
-        probes = Probes(router, probed, asyncio.get_running_loop().time)
+        probes = Probes(router, list(stages.values()), asyncio.get_running_loop().time)
         recall = Recall(records)
 
         async def answer(carrier: TwilioCarrier) -> None:

@@ -22,7 +22,7 @@ from trunkline.core.phrases import Phrases
 from trunkline.core.splice import RepeatGate, opener
 
 Hold = Literal["none", "sentence", "all"]
-"""What is kept back of an answer: nothing, the sentence that is being written, or all to its end."""
+"""What is kept back of an answer: nothing, the sentence under way, or all until its end."""
 STARTS_MAX = 60
 """Sentence starts, the last ones, at which a writer may begin again."""
 OPENER_CHARS = 64

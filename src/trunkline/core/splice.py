@@ -103,8 +103,8 @@ def continuation(
 
 
 REJOIN = {
-    "en": "[System note: your reply broke off; the user has all of the text above. {again}Then go on "
-    "to its end. Do not repeat anything else, do not greet or apologise.]",
+    "en": "[System note: your reply broke off; the user has all of the text above. {again}Then go "
+    "on to its end. Do not repeat anything else, do not greet or apologise.]",
     "de": "[Systemhinweis: Deine Antwort brach ab; der obige Text liegt vollständig vor. {again}"
     "Fahre dann bis zum Ende fort. Sonst nichts wiederholen, nicht grüßen oder entschuldigen.]",
     "fr": "[Note système : votre réponse s'est interrompue ; tout le texte ci-dessus a été reçu. "
@@ -121,11 +121,11 @@ REJOIN = {
 }
 """The turn that asks for the rest of a text that is being read; *again* is of `AGAIN`, or empty."""
 AGAIN = {
-    "en": "Its last sentence is unfinished: begin with that sentence, with exactly the same words: ",
+    "en": "Its last sentence is unfinished: begin with that one, with exactly the same words: ",
     "de": "Ihr letzter Satz ist unvollständig: Beginne mit ihm, mit genau denselben Worten: ",
-    "fr": "Sa dernière phrase est inachevée : commencez par elle, avec exactement les mêmes mots : ",
-    "es": "La última frase quedó incompleta: empiece por ella, con exactamente las mismas palabras: ",
-    "it": "L'ultima frase è incompleta: comincia da quella, con esattamente le stesse parole: ",
+    "fr": "Sa dernière phrase est inachevée : commencez par elle, avec les mêmes mots : ",
+    "es": "La última frase quedó incompleta: empiece por ella, con las mismas palabras: ",
+    "it": "L'ultima frase è incompleta: comincia da quella, con le stesse parole: ",
     "nl": "De laatste zin is niet af: begin met die zin, met precies dezelfde woorden: ",
     "pt": "A última frase ficou incompleta: comece por ela, exatamente com as mesmas palavras: ",
 }  # fmt: skip

@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self._left: int | None = None  # of the body, or of the chunk; None: to the connection's end
-        self._chunked = self._trailers = self._closes = False
+        self._chunked = self._line_end = self._trailers = self._closes = False
         self.ended = False
         self.heard = False  # a byte of the answer
 
@@ -219,38 +219,41 @@ class Connection(asyncio.Protocol):
     def _read_chunks(self) -> None:
         """Take all chunks, and parts of one, that are in the buffer: RFC 9112, section 7.1."""
         data = bytes(self._buffer)
-        at = self._whole_chunks(data) if not self._left and not self._trailers else 0
-        while True:
-            if self._left and self._left > 0:
-                piece = data[at : at + self._left]
-                if not piece:
-                    break
-                at += len(piece)
-                self._left -= len(piece)
-                self._put(piece)
-                if self._left:
-                    break
-                self._left = -1  # the line end behind it
-            if self._left == -1:
-                if len(data) - at < 2:
-                    break
-                if data[at : at + 2] != b"\r\n":
-                    raise NotHttp("a chunk is longer than it says")
-                at, self._left = at + 2, 0
-            end = data.find(b"\r\n", at, at + SIZE_LINE_MAX)
-            if end < 0:
-                if len(data) - at >= SIZE_LINE_MAX:
-                    raise NotHttp("no size of a chunk")
-                break
-            line, at = data[at:end], end + 2
-            if self._trailers:
-                self.ended = self.ended or not line
-                if self.ended:
-                    break
-                continue
+        between = not (self._left or self._line_end or self._trailers)
+        at: int = self._whole_chunks(data) if between else 0
+        while not self.ended and (after := self._part(data, at)) is not None:
+            at = after
+        del self._buffer[:at]
+
+    def _part(self, data: bytes, at: int) -> int | None:
+        """Take what stands in *data* at *at*; where it ends, None: more of it has to come."""
+        if self._left:
+            piece = data[at : at + self._left]
+            if not piece:
+                return None
+            self._left -= len(piece)
+            self._line_end = not self._left
+            self._put(piece)
+            return at + len(piece)
+        if self._line_end:
+            if len(data) - at < 2:
+                return None
+            if data[at : at + 2] != b"\r\n":
+                raise NotHttp("a chunk is longer than it says")
+            self._line_end = False
+            return at + 2
+        end = data.find(b"\r\n", at, at + SIZE_LINE_MAX)
+        if end < 0:
+            if len(data) - at >= SIZE_LINE_MAX:
+                raise NotHttp("no size of a chunk")
+            return None
+        line = data[at:end]
+        if self._trailers:
+            self.ended = not line
+        else:
             self._left = _size(line)
             self._trailers = not self._left
-        del self._buffer[:at]
+        return end + 2
 
     def _whole_chunks(self, data: bytes) -> int:
         """Take the chunks that *data* begins with, as long as they are whole and plain; to where.

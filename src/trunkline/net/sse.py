@@ -24,6 +24,7 @@ MAX_STREAM_BYTES = 4 << 20
 spoken answer has a hundred, and one that thinks aloud a few thousand."""
 
 _BOM = b"\xef\xbb\xbf"
+_BEFORE, _BETWEEN, _AFTER = b"data: ", b"\n\ndata: ", b"\n\n"
 
 
 class SseParser:
@@ -52,12 +53,9 @@ class SseParser:
         self._stream_bytes += len(chunk)
         if self._stream_bytes > MAX_STREAM_BYTES:
             raise self._endless(f"an answer is longer than {MAX_STREAM_BYTES} bytes")
-        if not (self._line or self._data) and len(chunk) <= self._max and (plain := _plain(chunk)):
-            # What all but every server sends all the time: taken at once, at a tenth of the cost.
-            self._first_line = self._after_cr = False
-            self._idle_bytes = 0
-            yield from plain
-            return
+        yield from self._plain(chunk) or self._by_line(chunk)
+
+    def _by_line(self, chunk: bytes) -> Iterator[bytes]:
         if self._after_cr and chunk:
             # A CR ended the line at once: waiting to see whether a LF follows would hold back an
             # event until the next one comes.
@@ -87,6 +85,22 @@ class SseParser:
                 raise self._endless(f"{MAX_IDLE_BYTES} bytes came without an event")
         self._after_cr = chunk.endswith(b"\r") or (self._after_cr and not chunk)
 
+    def _plain(self, chunk: bytes) -> list[bytes]:
+        """The data of the events in *chunk*, if it is nothing but whole events of one line each.
+
+        That is what all but every server sends all the time, at a tenth of the cost.
+        """
+        whole = chunk.startswith(_BEFORE) and chunk.endswith(_AFTER) and b"\r" not in chunk
+        if not whole or self._line or self._data or len(chunk) > self._max:
+            return []
+        events = chunk[len(_BEFORE) : -len(_AFTER)].split(_BETWEEN)
+        # With a comment, another field or a second line of data there are more line ends than that.
+        if chunk.count(b"\n") != 2 * len(events):
+            return []
+        self._first_line = self._after_cr = False
+        self._idle_bytes = 0
+        return events
+
     def _field(self, line: bytes) -> None:
         # A comment is a line whose field has no name, so it needs no case of its own.
         name, _, value = line.partition(b":")
@@ -103,15 +117,3 @@ class SseParser:
         self._data.clear()
         self._data_bytes = 0
         return data
-
-
-_BEFORE, _BETWEEN, _AFTER = b"data: ", b"\n\ndata: ", b"\n\n"
-
-
-def _plain(chunk: bytes) -> list[bytes]:
-    """The data of the events in *chunk*, if it is nothing but whole events of one line each."""
-    if not (chunk.startswith(_BEFORE) and chunk.endswith(_AFTER)) or b"\r" in chunk:
-        return []
-    events = chunk[len(_BEFORE) : -len(_AFTER)].split(_BETWEEN)
-    # With a comment, another field or a second line of data there are more line ends than that.
-    return events if chunk.count(b"\n") == 2 * len(events) else []
