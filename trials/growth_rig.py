@@ -22,8 +22,8 @@ import aiohttp
 from benchmarks.density.load import Line, frame
 from typing_extensions import override
 
+from trials.archives import records
 from trials.light.lines import clip
-from trunkline.records.store import Store
 from trunkline.telephony.server import MEDIA_PATH
 from trunkline.testing.chat import opening_hours
 from trunkline.testing.laws import law_named
@@ -180,16 +180,17 @@ class Soak:
 
     async def _retain(self) -> None:
         """Read every tenth sealed journal as an auditor would, and delete the oldest ones."""
-        store, seen = Store(self.folder / "records"), set[str]()
+        seen = set[str]()
         while True:
             await asyncio.sleep(5.0)
-            stored = store.list_calls()
-            for call in stored:
-                if call.call not in seen:
-                    seen.add(call.call)
-                    if len(seen) % 10 == 0:
-                        assert await asyncio.to_thread(getattr, call, "events")
-                        self.verified += 1
+            with records(self.folder) as store:
+                stored = store.list_calls()
+                for call in stored:
+                    if call.call not in seen:
+                        seen.add(call.call)
+                        if len(seen) % 10 == 0:
+                            assert await asyncio.to_thread(getattr, call, "events")
+                            self.verified += 1
             for call in stored[:-_KEEP_CALLS]:
                 for path in call.path.iterdir():
                     path.unlink()

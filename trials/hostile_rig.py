@@ -23,10 +23,10 @@ from benchmarks.density import cores
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from trials.archives import records
 from trials.hostile import Attack, draw
 from trials.hostile_play import Fate, play
 from trunkline.errors import TrunklineError
-from trunkline.records.store import Store
 from trunkline.telephony.server import MEDIA_PATH
 from trunkline.types import FRAME_S
 
@@ -218,13 +218,14 @@ def compared(what: str, found: Sequence[tuple[Span, NDArray[np.float64]]]) -> Co
 def unread(siege: Siege) -> list[str]:
     """The sealed journals that cannot be read, and why not; the number of all is in the store."""
     found = []
-    for call in Store(siege.folder / "records").list_calls():
-        try:
-            last = call.events[-1].type
-        except TrunklineError as error:
-            found.append(f"{call.call}: {error}")
-        else:
-            found += [] if last == "journal.closed" else [f"{call.call} ends in {last}"]
+    with records(siege.folder) as store:
+        for call in store.list_calls():
+            try:
+                last = call.events[-1].type
+            except TrunklineError as error:
+                found.append(f"{call.call}: {error}")
+            else:
+                found += [] if last == "journal.closed" else [f"{call.call} ends in {last}"]
     return found
 
 

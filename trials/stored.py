@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from trials.archives import records, unsealed
 from trials.calls import Seen, files
 from trunkline.media.g711 import mulaw_decode, mulaw_encode
 from trunkline.records.consent import Consent
@@ -41,11 +42,18 @@ def check_unrecorded(seen: Seen) -> None:
 
 
 def stored_bytes(seen: Seen) -> dict[str, bytes]:
-    """Every byte that the worker stored for the call, by file, and the log as it once was."""
+    """Every byte that the worker stored for the call, by file, and the log as it once was.
+
+    What is sealed is there as it lies on disk and, beside it, opened with the call's key.
+    """
     out = seen.run.order.out
     found = {str(p.relative_to(out)): p.read_bytes() for p in files(out / "records")}
     found |= {str(p.relative_to(out)): p.read_bytes() for p in files(out / "reception")}
-    return found | {f"wal, look {number}": data for number, data in enumerate(seen.wal)}
+    found |= {f"wal, look {number}": data for number, data in enumerate(seen.wal)}
+    with records(out) as store:
+        assert store.archive is not None
+        opened = {f"{name}, opened": unsealed(it, store.archive) for name, it in found.items()}
+    return found | opened
 
 
 def speech(seen: Seen) -> list[int]:

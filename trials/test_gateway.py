@@ -9,15 +9,17 @@ from functools import wraps
 
 import pytest
 
-from trials.gateway_rig import ASKED, rig
+from trials.gateway_rig import ASKED, POLICY, rig
+from trunkline.core.lane import spoken_chars_per_s
 from trunkline.core.seam import Hold
 from trunkline.gateway.keys import Client
 from trunkline.gateway.server import Limits
 from trunkline.providers.embedded.chat import ChatReply
-from trunkline.testing.chat import FixedModel, opening_hours
+from trunkline.testing.chat import FixedModel, opening_hours, tokens
 from trunkline.testing.faults import FaultScript
 
 ANSWER = opening_hours().answer.text
+CUT_AT = "".join(tokens(ANSWER)[:12])
 BREAKS: dict[str, dict[str, object]] = {
     "stall": {"kind": "stall", "after_tokens": 12},
     "drip": {"kind": "drip", "after_tokens": 12, "gap_s": 1.5},
@@ -215,3 +217,25 @@ async def test_a_client_that_does_not_read_holds_no_memory() -> None:
             sent = r.servers[0].requests[0].tokens
         assert sent < 50_000
         writer.transport.abort()
+
+
+@pytest.mark.parametrize("name", ["stall", "cut"])
+@trial
+async def test_the_next_word_comes_in_time(name: str) -> None:
+    """Within the deadline, told by what was sent at the rate of speech, what the backup needs to
+    its first token, and 50 ms."""
+    async with rig(fault(BREAKS[name]), [], law="instant") as r:
+        read = await r.stream()
+    pieces = [it["choices"][0]["delta"].get("content") or "" for it in read.events]
+    at = next(n for n in range(len(pieces)) if "".join(pieces[:n]).endswith(CUT_AT))
+    read_out = read.times[0]
+    for piece, moment in zip(pieces[:at], read.times[:at], strict=True):
+        read_out = max(read_out, moment) + len(piece) / spoken_chars_per_s("en")
+    last, after = read.times[at - 1], read.times[at]
+    assert POLICY.gap_floor_s is not None
+    assert POLICY.recovery_q95_s is not None
+    due = (
+        last if name == "cut" else max(last + POLICY.gap_floor_s, read_out - POLICY.recovery_q95_s)
+    )
+    assert after - due < 0.05
+    assert read.text == ANSWER

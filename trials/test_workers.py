@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from trials.archives import records
 from trials.workers_rig import CALLS, ITEMS, House, Told, house, items_heard, resumed_after, script
 from trunkline.ops.hanging import HANG_S
-from trunkline.records.store import Store
 from trunkline.telephony.caller import CallResult, place_call
 
 RESUMED_S_MAX = 3.0
@@ -114,12 +114,13 @@ async def _killed_at_tool(folder: Path) -> None:
     assert result.ended == "agent_closed", result.events[-3:]
     calendar = (folder / "reception" / "appointments.ics").read_text("utf-8")
     assert calendar.count("BEGIN:VEVENT") == 1
-    keys = Counter(
-        str(event.data["key"])
-        for stored in Store(folder / "records").list_calls()
-        for event in stored.events
-        if event.type == "tool.done"
-    )
+    with records(folder) as store:
+        keys = Counter(
+            str(event.data["key"])
+            for stored in store.list_calls()
+            for event in stored.events
+            if event.type == "tool.done"
+        )
     assert keys
     assert set(keys.values()) == {1}
 

@@ -10,6 +10,7 @@ from tests.console.staged import ANSWER_S, FAILOVER_S, FREEZE_S, ITEMS, Plot, st
 from trunkline.console import reading
 from trunkline.console.outcome import Outcome, outcome
 from trunkline.errors import InputError
+from trunkline.records.store import Store
 
 ALL = list(Plot().said)
 
@@ -119,12 +120,17 @@ async def test_the_json_has_every_key_that_is_documented_and_no_infinity(tmp_pat
 async def test_a_record_can_be_read_without_the_demo(tmp_path: Path) -> None:
     """`trunkline records` names the calls, and shows what one of them proves."""
     await judged(tmp_path, Plot())
-    (line,) = reading.lines(tmp_path / "records")
+    store = Store(tmp_path / "records")
+    (line,) = reading.lines(store)
     call = line.split()[0]
-    told = reading.shown(tmp_path / "records", "last")
-    assert told == reading.shown(tmp_path / "records", call)
+    told = reading.shown(store, "last")
+    assert told == reading.shown(store, call)
     assert "Consent: granted" in told
     assert "Failover in turn" in told
     assert "chain verified" in told
+    assert "Recording: there is one" in told
+    written = reading.shown(store, "last", tmp_path / "to")
+    assert written.endswith(f"Recording: {tmp_path / 'to' / 'recording.wav'}")
+    assert (tmp_path / "to" / "transcript.md").read_text("utf-8") in written
     with pytest.raises(InputError, match="no sealed call"):
-        reading.shown(tmp_path / "elsewhere", "last")
+        reading.shown(Store(tmp_path / "elsewhere"), "last")

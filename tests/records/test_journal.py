@@ -261,6 +261,6 @@ def test_bytes_that_are_no_record_are_an_error(junk: bytes) -> None:
 
 def test_a_newer_schema_is_refused() -> None:
     """An event from the future is not guessed at."""
-    content = b'{"call":"c","id":"i","mono":1,"prev":"","type":"t","v":2,"wall":1}'
-    with pytest.raises(RecordError, match="schema version 2"):
+    content = b'{"call":"c","id":"i","mono":1,"prev":"","type":"t","v":3,"wall":1}'
+    with pytest.raises(RecordError, match="schema version 3"):
         wire.decode_event(content)

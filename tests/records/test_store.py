@@ -71,26 +71,23 @@ async def test_calls_that_share_a_log_are_sealed_apart(tmp_path: Path) -> None:
 
 
 async def test_a_transcript_and_a_recording_are_rendered_on_demand(tmp_path: Path) -> None:
-    """Files for people lie next to the journal, made from it alone."""
+    """Made from the journal alone, where somebody wants them; nothing readable lies beside it."""
     async with open_records(tmp_path) as records:
         journal = records.journal(CALL)
         ask(journal, "yes", at=0)
         speak(journal, "caller", 0, 1.5, 0x22)
         await journal.close("done")
     call = Store(tmp_path).open_call(CALL)
-    assert call.transcript().read_text().startswith(f"# Call {CALL}\n")
-    with soundfile.SoundFile(call.recording()) as file:
+    assert call.transcript().startswith(f"# Call {CALL}\n")
+    call.recording(tmp_path / "recording.wav")
+    with soundfile.SoundFile(tmp_path / "recording.wav") as file:
         assert (file.samplerate, file.channels, file.frames, file.subtype) == (
             8000,
             2,
             12000,
             "PCM_16",
         )
-    assert sorted(path.name for path in call.path.iterdir()) == [
-        "journal.tlj",
-        "recording.wav",
-        "transcript.md",
-    ]
+    assert [path.name for path in call.path.iterdir()] == ["journal.tlj"]
 
 
 async def test_a_call_without_consent_has_no_recording(tmp_path: Path) -> None:
@@ -100,7 +97,7 @@ async def test_a_call_without_consent_has_no_recording(tmp_path: Path) -> None:
         ask(journal, "no", at=0)
         await journal.close("done")
     with pytest.raises(RecordError, match="consent to it was 'refused'"):
-        Store(tmp_path).open_call(CALL).recording()
+        Store(tmp_path).open_call(CALL).recording(tmp_path / "recording.wav")
 
 
 async def test_a_dead_workers_calls_are_sealed_when_it_starts_again(tmp_path: Path) -> None:

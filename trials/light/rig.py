@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from trials.archives import records
 from trials.light import coded
-from trunkline.records.store import Store
 from trunkline.types import FRAME_S, Event
 
 PACKAGE = """\
@@ -74,11 +74,11 @@ class Exchange:
 
     def journals(self) -> dict[str, list[Event]]:
         """The sealed journals by the carrier's call, in the order in which they began."""
-        stored = sorted(Store(self.folder / "records").list_calls(), key=lambda it: it.call)
         found: dict[str, list[Event]] = {}
-        for one in stored:
-            call = next(it for it in one.events if it.type == "call.started")
-            found.setdefault(str(call.data["carrier_call"]), []).extend(one.events)
+        with records(self.folder) as store:
+            for one in sorted(store.list_calls(), key=lambda it: it.call):
+                call = next(it for it in one.events if it.type == "call.started")
+                found.setdefault(str(call.data["carrier_call"]), []).extend(one.events)
         return found
 
 

@@ -15,7 +15,7 @@ from trunkline.core.health import Expected
 from trunkline.core.speech_plan import PRIORS
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
-from trunkline.types import TTS, StageName
+from trunkline.types import LLM, TTS, StageName
 
 _SECRET = re.compile(
     r"(?:.*_)?(?:api_?key|key|secret|password|passwd|token|authorization)", re.IGNORECASE
@@ -129,15 +129,11 @@ def _gateway(tree: Tree, source: Source) -> Iterator[ConfigError]:
     models, keys = _mapping(gateway.get("models")), _mapping(gateway.get("keys"))
     for model, raw in models.items():
         loc: Loc = ("gateway", "models", model)
-        routes = {stage: _mapping(raw).get(stage) for stage in STAGES}
-        if not any(routes.values()):
-            mend = "Add `llm: [an endpoint]`, stt or tts"
-            yield source.error(loc, f"{dotted(loc)}: no endpoint serves it", mend)
-        for stage, names in routes.items():
-            if isinstance(names, list):
-                for at, what, mend in _route_faults(_mapping(tree), stage, names):
-                    place = (*loc, stage, at)
-                    yield source.error(place, f"{dotted(place)}: {what}", mend)
+        names = _mapping(raw).get(LLM)
+        if isinstance(names, list):
+            for at, what, mend in _route_faults(_mapping(tree), LLM, names):
+                place = (*loc, LLM, at)
+                yield source.error(place, f"{dotted(place)}: {what}", mend)
     for client, raw in keys.items():
         named = _mapping(raw).get("models")
         for at, name in enumerate(named if isinstance(named, list) else []):

@@ -13,13 +13,7 @@ Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=8)]
 class GatewayModelConfig(Model):
     """One name that clients give as `model`: which endpoints serve it, the preferred one first."""
 
-    llm: Names | None = Field(
-        default=None, description="a list of llm endpoints, for chat completions and responses"
-    )
-    stt: Names | None = Field(
-        default=None, description="a list of stt endpoints, for audio transcriptions"
-    )
-    tts: Names | None = Field(default=None, description="a list of tts endpoints, for audio speech")
+    llm: Names = Field(description="a list of llm endpoints, the preferred one first")
     hold: Literal["none", "sentence"] = Field(
         default="none",
         description="none: text is passed on as it is written; sentence: by whole sentences",
@@ -74,7 +68,4 @@ class GatewayConfig(Model):
     )
     body_bytes_max: Annotated[int, Field(ge=1024, le=64 << 20)] = Field(
         default=1 << 20, description="a whole number of bytes, 1024 to 67108864: of a JSON body"
-    )
-    audio_bytes_max: Annotated[int, Field(ge=1024, le=64 << 20)] = Field(
-        default=25 << 20, description="a whole number of bytes, 1024 to 67108864: of an upload"
     )

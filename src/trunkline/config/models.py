@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, PrivateAttr
 
 from trunkline.config.gateway import GatewayConfig
+from trunkline.config.records import RecordsConfig
 from trunkline.config.shapes import (
     EnvName,
     FilePath,
@@ -311,14 +312,6 @@ class ServerConfig(Model):
     drain_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=300.0,
         description="seconds, 0 to 3600, that running calls have to end when a worker is stopped",
-    )
-
-
-class RecordsConfig(Model):
-    """Where the records of calls are kept."""
-
-    directory: FilePath = Field(
-        default=Path("records"), validate_default=True, description="the path of a directory"
     )
 
 

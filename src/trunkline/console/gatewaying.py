@@ -39,9 +39,8 @@ def mount(
     models = {
         name: _chat_model(name, it, [stages[endpoint] for endpoint in it.llm])
         for name, it in config.models.items()
-        if it.llm is not None
     }
-    limits = Limits(config.at_once_max, config.body_bytes_max, config.audio_bytes_max)
+    limits = Limits(config.at_once_max, config.body_bytes_max)
     gateway = Gateway(
         models,
         keys(config),

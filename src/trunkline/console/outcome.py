@@ -6,7 +6,6 @@ which endpoint, which fault, when. Both are put on the tape's time axis by the m
 """
 
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,14 +17,15 @@ from numpy.typing import NDArray
 from trunkline.agent.calendar import Calendar
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.console import plain
+from trunkline.console.archiving import Place, opened
 from trunkline.console.demo import TOPIC, DemoError, DemoRun
 from trunkline.media import tape as tapes
 from trunkline.media import wav
 from trunkline.media.match import heard
 from trunkline.providers.embedded.scripted import content_items
 from trunkline.records.projections import transcript
-from trunkline.records.recording import transcript_markdown
-from trunkline.records.store import JOURNAL, Store
+from trunkline.records.recording import recording, transcript_markdown
+from trunkline.records.store import JOURNAL
 from trunkline.telephony.script import Voice
 from trunkline.types import Event
 
@@ -125,11 +125,12 @@ class Evidence:
         self.run = run
         self.tape = wav.read(run.order.out / "tape.wav")
         self.mono0 = _number(run.caller["mono0"])
-        calls = Store(run.order.out / "records").list_calls()
-        if not calls:
-            raise DemoError(f"the worker left no sealed call under {run.order.out / 'records'}")
-        self.record = calls[-1]
-        self.events: Sequence[Event] = self.record.events
+        with opened(Place(run.order.out / "records")) as store:
+            calls = store.list_calls()
+            if not calls:
+                raise DemoError(f"the worker left no sealed call under {store.directory}")
+            self.record = calls[-1]
+            self.events: Sequence[Event] = self.record.events
         self.report = tapes.summary(
             self.tape, tapes.Limits(response_s=RESPONSE_S, pause_s=PAUSE_S, silence_s=0.15)
         )
@@ -165,7 +166,7 @@ async def outcome(evidence: Evidence, voice: Voice) -> Outcome:
     report = evidence.report
     paths = {"report": "report.html", "picture": "call.svg", "tape": "tape.wav"}
     if any(event.type == "audio.segment" for event in evidence.events):
-        shutil.copyfile(evidence.record.recording(), out / "recording.wav")
+        wav.write_stereo(out / "recording.wav", recording(evidence.events))
         paths["recording"] = "recording.wav"
     paths |= {"transcript": "transcript.md", "calendar": "reception/appointments.ics"}
     paths["record"] = str((evidence.record.path / JOURNAL).relative_to(out))

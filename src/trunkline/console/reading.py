@@ -11,9 +11,9 @@ from trunkline.records.store import JOURNAL, Store, StoredCall
 from trunkline.types import Event
 
 
-def lines(directory: Path) -> Iterator[str]:
-    """One line a call under *directory*: id, start (UTC), seconds, why it ended."""
-    for call in Store(directory).list_calls():
+def lines(store: Store) -> Iterator[str]:
+    """One line a call of *store*: id, start (UTC), seconds, why it ended."""
+    for call in store.list_calls():
         events = call.events
         began = datetime.fromtimestamp(events[0].wall, UTC)
         length_s = events[-1].mono - events[0].mono
@@ -21,14 +21,14 @@ def lines(directory: Path) -> Iterator[str]:
         yield f"{call.call}  {began:%Y-%m-%d %H:%M:%S}  {length_s:6.1f} s  {ended}"
 
 
-def shown(directory: Path, call: str) -> str:
-    """The record of *call* (an id, or `last`) for a person; renders its transcript and recording.
+def shown(store: Store, call: str, to: Path | None = None) -> str:
+    """The record of *call* (an id, or `last`) for a person; its readable files are put into *to*.
 
     Raises `InputError` if there is none, `RecordError` if the journal is damaged.
     """
-    stored = _find(Store(directory), call)
+    stored = find(store, call)
     consent = consent_record(stored.events)
-    told = [stored.transcript().read_text("utf-8")]
+    told = [stored.transcript()]
     told.append(f"Consent: {consent.state.value}")
     if consent.answer:
         told[-1] += f' ("{consent.answer}", rule set {consent.rule})'
@@ -37,9 +37,17 @@ def shown(directory: Path, call: str) -> str:
     lost = sum(one.outcome != "won" for one in made)
     told.append(f"Attempts: {len(made)}, of which {lost} failed or lost")
     told.append(f"Journal: {stored.path / JOURNAL}, {len(stored.events)} events, chain verified")
-    told.append(f"Transcript: {stored.path / 'transcript.md'}")
-    if consent.granted_from is not None:
-        told.append(f"Recording: {stored.recording()}")
+    recorded = consent.granted_from is not None
+    if to is None:
+        told.append("Recording: there is one; --to DIRECTORY writes it" if recorded else "")
+        return "\n".join(told).rstrip()
+    to.mkdir(parents=True, exist_ok=True)
+    written = to / "transcript.md"
+    written.write_text(stored.transcript(), "utf-8")
+    told.append(f"Transcript: {written}")
+    if recorded:
+        stored.recording(to / "recording.wav")
+        told.append(f"Recording: {to / 'recording.wav'}")
     return "\n".join(told)
 
 
@@ -51,7 +59,8 @@ def _failover(event: Event) -> str:
     )
 
 
-def _find(store: Store, call: str) -> StoredCall:
+def find(store: Store, call: str) -> StoredCall:
+    """The sealed *call*, or the last one; `InputError` or `RecordError` if there is none."""
     if call != "last":
         return store.open_call(call)
     calls = store.list_calls()

@@ -31,6 +31,7 @@ from trunkline.config.models import (
     synthesis_policy,
     turn_policy,
 )
+from trunkline.console.archiving import archive_keys, configured
 from trunkline.console.gatewaying import clients, keys, mount
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.splice import GO_ON, can_go_on
@@ -194,8 +195,9 @@ def _policies(settings: AgentConfig) -> Policies:
 
 async def with_clerk(config: Config, name: str) -> WorkerRecords:
     """The records of worker *name*; what dead workers left is read by a process of its own."""
-    directory = config.records.directory
-    return WorkerRecords(directory, name, finder=await ProcessFinder.start(directory))
+    directory, keys = config.records.directory, archive_keys(configured(config.records), make=True)
+    finder = await ProcessFinder.start(directory, keys.line())
+    return WorkerRecords(directory, name, finder=finder, archive=keys.open(directory))
 
 
 def _collect() -> None:

@@ -19,8 +19,8 @@ from trunkline.types import Message, Prompt, ToolCall, ToolSpec
 UNSUPPORTED: Mapping[str, str] = {
     "logprobs": "an answer may go over to another endpoint, and its words come as text",
     "top_logprobs": "an answer may go over to another endpoint, and its words come as text",
-    "modalities": "answers are text. Use /v1/audio/speech for a voice",
-    "audio": "answers are text. Use /v1/audio/speech for a voice",
+    "modalities": "answers are text",
+    "audio": "answers are text",
     "functions": "it is deprecated. Use tools",
     "function_call": "it is deprecated. Use tool_choice",
     "web_search_options": "the sources that it adds to an answer are not passed on",

@@ -48,11 +48,10 @@ Occupied = Callable[[web.Request, Callable[[], None]], AbstractContextManager[No
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of a worker: requests that run at once, bytes of a JSON body and of an upload."""
+    """Of a worker: requests that run at once, bytes of a body."""
 
     at_once_max: int = 256
     body_bytes_max: int = 1 << 20
-    audio_bytes_max: int = 25 << 20
 
 
 @dataclass(slots=True)

@@ -345,8 +345,7 @@ def _routed(config: Config) -> Iterable[str]:
     """Names of the endpoints in use, in the order of the file."""
     used = {n for a in config.agents.values() for names in a.routes.values() for n in names}
     if config.gateway is not None:
-        served = ((it.llm, it.stt, it.tts) for it in config.gateway.models.values())
-        used |= {name for routes in served for names in routes if names for name in names}
+        used |= {name for model in config.gateway.models.values() for name in model.llm}
     return [name for name in config.endpoints if name in used]
 
 

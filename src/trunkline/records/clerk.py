@@ -2,7 +2,8 @@
 
 python -m trunkline.records.clerk RECORDS
 
-An empty answer says that it has loaded. Then a line with a call id on standard input is answered by
+The first line of standard input opens the archive (`ArchiveKeys.line`; empty: there is none). An
+empty answer says that it has loaded. Then a line with a call id on standard input is answered by
 a line of JSON (`finder.Answer`) on standard output, in turn. When nobody has asked for a moment it
 seals what it holds, for no more than a share of a core. It ends with its standard input, once all
 is sealed, also if its worker was killed.
@@ -19,6 +20,7 @@ from typing import Final
 import msgspec
 
 from trunkline.errors import TrunklineError
+from trunkline.records.archive import ArchiveKeys
 from trunkline.records.finder import SEAL_FIRST_S, Answer
 from trunkline.records.salvage import Salvage
 from trunkline.records.store import Store
@@ -33,7 +35,10 @@ def main() -> None:
     """Answer until standard input ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the worker drains first, and then closes our input
-    salvage = Salvage(Store(Path(sys.argv[1])))
+    directory = Path(sys.argv[1])
+    keys = sys.stdin.buffer.raw.readline().strip()  # type: ignore[union-attr]  # a pipe's is raw
+    archive = ArchiveKeys.of_line(keys).open(directory) if keys else None
+    salvage = Salvage(Store(directory, archive))
     _say(Answer())
     pending, wait_s, open_ = b"", SEAL_FIRST_S, True
     idle = True

@@ -9,6 +9,7 @@
 """
 
 import fcntl
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from trunkline.records import framing
 
 WAL_MAGIC: Final = b"TLKW"
 WAL_SUFFIX: Final = ".tlw"
+_parts: Final = itertools.count()
 
 
 @contextmanager
@@ -58,8 +60,28 @@ def write_all(fd: int, data: bytes) -> None:
 
 def publish(path: Path, pieces: Iterable[bytes]) -> None:
     """Write *pieces* to *path* so that it is there whole and durable, or not at all."""
-    part = path.with_name(path.name + ".part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with _written(path, pieces) as part:
+        part.replace(path)
+    sync_directory(path.parent)
+
+
+def publish_once(path: Path, pieces: Iterable[bytes]) -> bool:
+    """The same, unless *path* is there: then it stays as it is, and False."""
+    with _written(path, pieces) as part:
+        try:
+            path.hardlink_to(part)
+        except FileExistsError:
+            return False
+    sync_directory(path.parent)
+    return True
+
+
+@contextmanager
+def _written(path: Path, pieces: Iterable[bytes]) -> Iterator[Path]:
+    """A durable file of *pieces* beside *path*; gone when the context is left."""
+    # Several processes may publish the same file: each writes a part of its own.
+    part = path.with_name(f"{path.name}.{os.getpid()}-{next(_parts)}.part")
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         try:
             for piece in pieces:
@@ -67,10 +89,9 @@ def publish(path: Path, pieces: Iterable[bytes]) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-        part.replace(path)
+        yield part
     finally:
-        part.unlink(missing_ok=True)  # after an error: it is worth nothing
-    sync_directory(path.parent)
+        part.unlink(missing_ok=True)
 
 
 def lock(directory: Path, name: str = "lock", *, shared: bool = False) -> int | None:

@@ -2,7 +2,8 @@
 
 A record of the log or of a journal is
 
-    kind (1 byte: E event, B blob), length of the call id (1 byte), call id (ASCII), content
+    kind (1 byte: E event, B blob, K the wrapped key), length of the call id (1 byte), call id
+    (ASCII), content
 
 An event's content is canonical JSON (sorted keys, no spaces, defaults left out):
 
@@ -11,15 +12,16 @@ An event's content is canonical JSON (sorted keys, no spaces, defaults left out)
     mono    monotonic seconds of the worker    class     data class
     sample  sample of the call's audio         zone      where it was processed
     wall    seconds since 1970                 prev      SHA-256 of the record before it
-    data    the payload, or                    ref       {sha256, bytes, form} of a blob
+    data    the payload, or                    ref       {sha256, bytes, form, sealed} of a blob
+    sealed  the payload, sealed under the call's key (`records.sealing`), base64
 
 A blob holds what is too large or not text: `form` says `json` (the payload itself) or `mulaw`
 (audio that belongs to the payload). It lies before its event, so a durable event has its blob.
 
 The chain: `prev` is the hash of the whole record of the call's event before, as stored; the first
 event has the genesis hash of the call id. Blobs are chained through `ref`. All hashes are over the
-bytes as stored, so a payload that is later sealed with a per-call key can be made unreadable
-without breaking the chain: sealing adds a `form`, not a format.
+bytes as stored, sealed as they are, so destroying a call's key breaks no chain. The wrapped key
+lies in a worker's log only, never in a journal.
 """
 
 import hashlib
@@ -30,25 +32,34 @@ from typing import Any, Final
 import msgspec
 
 from trunkline.errors import InputError, RecordError
+from trunkline.records.sealing import CallSecret, blob_place, event_place
 from trunkline.types import CallId, DataClass, Event, Mono, Sample, Wall, Where
 
-SCHEMA: Final = 1
-"""The version of the envelope; a reader refuses a higher one."""
+SCHEMA: Final = 2
+"""The version of the envelope; a reader refuses a higher one. 1 knew no sealed payloads."""
 INLINE_BYTES_MAX: Final = 4096
 """A payload whose JSON is longer goes into a blob, so that scanning events stays cheap."""
 EVENT: Final = ord("E")
 BLOB: Final = ord("B")
+KEY: Final = ord("K")
+VOICE: Final = "mulaw"
+"""The form of a blob that is recorded audio."""
+OPENED: Final = "journal.opened"
+CLOSED: Final = "journal.closed"
+READABLE: Final = frozenset({OPENED, CLOSED})
+"""Events whose payload is never sealed: they tell of the journal, and nothing of the call."""
 
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 
 
-class Ref(msgspec.Struct, frozen=True):
+class Ref(msgspec.Struct, frozen=True, omit_defaults=True):
     """A payload that lies in a blob."""
 
     sha256: str
     bytes: int
     form: str
+    sealed: bool = False
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,6 +79,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data_class: str = msgspec.field(name="class", default=DataClass.TELEMETRY.value)
     zone: str = ""
     data: msgspec.Raw = msgspec.Raw(b"{}")
+    sealed: bytes = b""
     ref: Ref | None = None
 
 
@@ -124,9 +136,16 @@ def make(
     payload: bytes,
     ref: Ref | None,
     prev: str,
+    secret: CallSecret | None = None,
 ) -> Envelope:
-    """The envelope of an event whose *payload* is encoded; *times*: mono, sample, wall."""
+    """The envelope of an event whose *payload* is encoded; *times*: mono, sample, wall.
+
+    *secret* seals the payload, unless it is one of `READABLE`.
+    """
     mono, sample, wall = times
+    sealed = b""
+    if secret is not None and type not in READABLE:
+        sealed, payload = secret.seal(payload, event_place(where.call, id)), b"{}"
     return Envelope(
         v=SCHEMA,
         id=id,
@@ -141,6 +160,7 @@ def make(
         data_class=data_class.value,
         zone=zone,
         data=msgspec.Raw(payload),
+        sealed=sealed,
         ref=ref,
         prev=prev,
     )
@@ -159,7 +179,7 @@ def record_head(kind: int, call: CallId) -> bytes:
 def split(record: bytes) -> tuple[int, CallId, bytes]:
     """A record's kind, call and content; `RecordError` if it is none."""
     end = 2 + record[1] if len(record) > 1 else 0
-    if record[0] not in (EVENT, BLOB) or not 2 < end <= len(record):
+    if record[0] not in (EVENT, BLOB, KEY) or not 2 < end <= len(record):
         raise RecordError(f"not a journal record: it begins with {record[:8]!r}")
     return record[0], CallId(record[2:end].decode("ascii", "replace")), record[end:]
 
@@ -189,7 +209,7 @@ class Chain:
     @property
     def closed(self) -> bool:
         """Whether the last event was the closing one."""
-        return self.last is not None and self.last.type == "journal.closed"
+        return self.last is not None and self.last.type == CLOSED
 
     def feed(self, record: bytes) -> Envelope | None:
         """Take the next record: its envelope, None for a blob.
@@ -199,6 +219,8 @@ class Chain:
         kind, call, content = split(record)
         if kind == BLOB:
             return None
+        if kind != EVENT:
+            raise RecordError("the record of a key does not belong in a journal")
         envelope = decode_event(content)
         if envelope.prev != (self.prev or genesis(call)) or envelope.call != call:
             raise RecordError(
@@ -212,14 +234,28 @@ class Chain:
         return envelope
 
 
-def to_event(envelope: Envelope, blob: bytes | None) -> Event:
-    """The event that was noted; *blob* is what its reference names, None if it was not found."""
+def to_event(envelope: Envelope, blob: bytes | None, secret: CallSecret | None = None) -> Event:
+    """The event that was noted; *blob* is what its reference names, None if it was not found.
+
+    *secret* opens what is sealed; `RecordError` if that is needed and not given. Audio whose key
+    was destroyed is not there, and its event says so (`erased`).
+    """
     ref = envelope.ref
     raw = bytes(envelope.data)
+    if secret is None and (envelope.sealed or (ref is not None and ref.sealed)):
+        raise RecordError(
+            f"call {envelope.call} is sealed and its key is not here: either it was erased, or the "
+            f"key-encryption key is not given (records.key_file, key_env or key_command)"
+        )
+    if secret is not None and envelope.sealed:
+        raw = secret.open(envelope.sealed, event_place(envelope.call, envelope.id))
     if ref is not None:
         if blob is None:
             raise RecordError(f"event {envelope.id} ({envelope.type}): its blob is not there")
-        raw = blob if ref.form == "json" else raw
+        if secret is not None and ref.sealed:
+            opens = secret.open_voice if ref.form == VOICE else secret.open
+            blob = opens(blob, blob_place(envelope.call))
+        raw = blob if ref.form == "json" and blob is not None else raw
     try:
         data = _payload_decoder.decode(raw)
         data_class = DataClass(envelope.data_class)
@@ -228,7 +264,7 @@ def to_event(envelope: Envelope, blob: bytes | None) -> Event:
             f"event {envelope.id} ({envelope.type}) cannot be read: {error}"
         ) from error
     if ref is not None and ref.form != "json":
-        data[ref.form] = blob
+        data |= {"erased": True} if blob is None else {ref.form: blob}
     return Event(
         schema=envelope.v,
         id=envelope.id,

@@ -35,7 +35,11 @@ _ATTEMPT: Final[Mapping[str, Shape]] = {"stage": str}
 
 KINDS: Final[Mapping[str, Kind]] = {
     # The call. `journal.*` are written by the journal itself.
-    "journal.opened": Kind("the first event", {"sample_rate": int}),
+    "journal.opened": Kind(
+        "the first event; kc, vc: which keys seal payloads and recording, by a hash of each",
+        {"sample_rate": int},
+        {"kc": str, "vc": str},
+    ),
     "journal.closed": Kind(
         "the last event: nothing is missing; `recovered`: written by a later process, because "
         "the worker died, with what it found wrong",
@@ -72,9 +76,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "consent.refused": Kind("no recording", {}, {"rule": str}),
     "consent.withdrawn": Kind("recording ends", {}, {"text": str}),
     "audio.segment": Kind(
-        "recorded audio, by reference; read back it has `mulaw` (bytes)",
+        "recorded audio, by reference; read back it has `mulaw` (bytes), or was `erased`",
         {"channel": str, "start": int, "samples": int},
-        {"mulaw": bytes},
+        {"mulaw": bytes, "erased": bool},
     ),
     # The caller's turn.
     "utterance.started": Kind("the caller began to speak (envelope's sample)"),

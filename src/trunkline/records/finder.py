@@ -108,11 +108,13 @@ class LaneFinder(Finder):
 class ProcessFinder(Finder):
     """Asks a clerk for the records in *directory*; one that dies is started again.
 
-    Questions are answered in their order.
+    *secrets* is the line that opens the archive (`clerk.secrets_line`): it goes through the pipe,
+    because arguments and environment of a process can be read by others. Questions are answered in
+    their order.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, secrets: bytes = b"") -> None:
+        self._directory, self._secrets = directory, secrets
         self._process: Process | None = None
         self._asked: deque[asyncio.Future[bytes]] = deque()
         self._loaded: asyncio.Future[bytes] | None = None
@@ -127,9 +129,9 @@ class ProcessFinder(Finder):
         return None if self._process is None else self._process.pid
 
     @classmethod
-    async def start(cls, directory: Path) -> "ProcessFinder":
+    async def start(cls, directory: Path, secrets: bytes = b"") -> "ProcessFinder":
         """One whose clerk is loading: `find` waits for it, within `START_S`."""
-        made = cls(directory)
+        made = cls(directory, secrets)
         await made._living()
         return made
 
@@ -195,6 +197,8 @@ class ProcessFinder(Finder):
             except OSError as error:
                 log.warning("no process for the clerk of the records: %s", error.strerror)
                 return None
+            if self._process.stdin is not None:
+                self._process.stdin.write(self._secrets + b"\n")
             self._loaded = asyncio.get_running_loop().create_future()
             self._asked.append(self._loaded)
             self._reading = asyncio.ensure_future(self._read(self._process))

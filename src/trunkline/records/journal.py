@@ -24,7 +24,9 @@ from trunkline.contracts import Journal
 from trunkline.errors import InputError, RecordError
 from trunkline.records import envelope as wire
 from trunkline.records.consent import ConsentGuard
+from trunkline.records.keys import Wrapped
 from trunkline.records.log import WorkerLog
+from trunkline.records.sealing import CallSecret, blob_place
 from trunkline.types import SAMPLE_RATE, CallId, DataClass, Mono, Sample, Wall, Where, uuid7
 
 Channel = Literal["caller", "agent"]
@@ -43,8 +45,9 @@ class Clocks:
 
 
 class CallJournal(Journal):
-    """The journal of *call* on *log*.
+    """The journal of *call* on *log*, sealed with *secret* (None: readable by everybody).
 
+    *wrapped* is the log's record of the secret, which has to lie before all that it seals.
     *settle* is awaited once by `close`, when everything is durable: it compacts the call.
     """
 
@@ -54,10 +57,13 @@ class CallJournal(Journal):
         log: WorkerLog,
         *,
         clocks: Clocks | None = None,
+        secret: CallSecret | None = None,
+        wrapped: Wrapped | None = None,
         settle: Callable[["CallJournal"], Awaitable[None]] | None = None,
     ) -> None:
         wire.check_call_id(call)
         self.call = call
+        self.secret, self.wrapped = secret, wrapped
         self.places: array[int] = array("Q")
         """Where the call's records lie in the log, in order."""
         self.events = 0
@@ -72,7 +78,11 @@ class CallJournal(Journal):
         self._reached = Sample(0)
         self._pending: dict[Channel, tuple[Sample, bytearray]] = {}
         self._closed = False
-        self.note("journal.opened", {"sample_rate": SAMPLE_RATE}, where=Where(call))
+        opened: dict[str, object] = {"sample_rate": SAMPLE_RATE}
+        if secret is not None and wrapped is not None:
+            log.append(wrapped.record(call))
+            opened |= {"kc": secret.kc, "vc": secret.vc}
+        self.note(wire.OPENED, opened, where=Where(call))
 
     @override
     def note(
@@ -154,7 +164,7 @@ class CallJournal(Journal):
         for channel in tuple(self._pending):
             self._write_audio(channel)
         closing = {"reason": reason, "events": self.events + 1}
-        self.note("journal.closed", closing, where=Where(self.call))
+        self.note(wire.CLOSED, closing, where=Where(self.call))
         self._closed = True
         await self._log.commit()
         if self._settle is not None:
@@ -169,7 +179,7 @@ class CallJournal(Journal):
             wire.encode_payload(
                 "audio.segment", {"channel": channel, "start": start, "samples": len(held)}
             ),
-            self._blob(bytes(held), "mulaw"),
+            self._blob(bytes(held), wire.VOICE),
             Where(self.call),
             DataClass.RECORDING,
             "",
@@ -177,8 +187,12 @@ class CallJournal(Journal):
         )
 
     def _blob(self, content: bytes, form: str) -> wire.Ref:
+        if self.secret is not None:
+            place = blob_place(self.call)
+            seal = self.secret.seal_voice if form == wire.VOICE else self.secret.seal
+            content = seal(content, place)
         self._append(self._blob_head + content)
-        return wire.Ref(wire.digest(content), len(content), form)
+        return wire.Ref(wire.digest(content), len(content), form, self.secret is not None)
 
     def _emit(
         self,
@@ -204,6 +218,7 @@ class CallJournal(Journal):
                 payload=payload,
                 ref=ref,
                 prev=self._prev,
+                secret=self.secret,
             ),
         )
         self._prev = wire.digest(record)

@@ -16,15 +16,17 @@ from trunkline.records import framing
 from trunkline.records.consent import Consent, ConsentGuard
 from trunkline.records.disk import our_errors
 from trunkline.records.events import get, get_or
+from trunkline.records.sealing import CallSecret
 from trunkline.types import CallId, Event, Mono, Sample, Usage, Where
 
 JOURNAL_MAGIC: Final = b"TLKJ"
 
 
-def read_call(path: Path) -> list[Event]:
+def read_call(path: Path, secret: CallSecret | None = None) -> list[Event]:
     """The events of the sealed journal at *path*, verified: frames, chain, closing event.
 
-    Raises `RecordError`: missing, foreign, damaged (with the byte offset), chain broken, cut off.
+    *secret* opens its payloads. Raises `RecordError`: missing, foreign, damaged (with the byte
+    offset), chain broken, cut off, or sealed with another secret.
     """
     if not path.is_file():
         raise RecordError(f"{path}: no such journal")
@@ -32,7 +34,7 @@ def read_call(path: Path) -> list[Event]:
         data = path.read_bytes()
     framing.check_header(data, JOURNAL_MAGIC, str(path))
     frames = framing.Frames(data)
-    reader = Reader()
+    reader = Reader(secret)
     for offset, record in frames:
         try:
             reader.feed(record)
@@ -48,8 +50,9 @@ def read_call(path: Path) -> list[Event]:
 class Reader:
     """Turns the records of one call back into `events`, verifying the chain."""
 
-    def __init__(self) -> None:
+    def __init__(self, secret: CallSecret | None = None) -> None:
         self.events: list[Event] = []
+        self._secret = secret
         self._chain = wire.Chain()
         self._blobs: dict[str, bytes] = {}
 
@@ -66,7 +69,7 @@ class Reader:
             self._blobs[wire.digest(content)] = content
             return
         blob = None if envelope.ref is None else self._blobs.pop(envelope.ref.sha256, None)
-        self.events.append(wire.to_event(envelope, blob))
+        self.events.append(wire.to_event(envelope, blob, self._secret))
         if self.closed and get(self.events[-1], "events", int) != len(self.events):
             raise RecordError("the closing event counts another number of events")
 

@@ -23,9 +23,9 @@ def recording(events: Iterable[Event]) -> NDArray[np.int16]:
     """What was recorded, as `[n, 2]` int16 at 8 kHz: caller left, agent right.
 
     Sample 0 is the call's first; where nothing was recorded (before consent, above all) there is
-    silence. Empty if nothing was recorded at all.
+    silence. Empty if nothing was recorded at all, or the recording was erased.
     """
-    segments = [event for event in events if event.type == "audio.segment"]
+    segments = [it for it in events if it.type == "audio.segment" and "erased" not in it.data]
     end = max((get(s, "start", int) + get(s, "samples", int) for s in segments), default=0)
     if end > RECORDING_SAMPLES_MAX:
         raise RecordError(

@@ -17,6 +17,7 @@ from trunkline.records import envelope as wire
 from trunkline.records import framing
 from trunkline.records.disk import WAL_MAGIC, make_directory, our_errors, sync_directory
 from trunkline.records.journal import Clocks
+from trunkline.records.keys import Wrapped
 from trunkline.records.log import place_of, read_places
 from trunkline.records.store import Store
 from trunkline.types import CallId, DataClass, Mono, Sample, Wall, Where, uuid7
@@ -44,11 +45,15 @@ class _Salvage:
     sample: Sample | None = None
     ended: bool = False
     found: str = ""
+    wrapped: Wrapped | None = None
 
     def feed(self, record: bytes, place: int) -> None:
         if self.found:
             return  # behind a hole: it would follow nothing
         try:
+            if record[0] == wire.KEY:
+                self.wrapped = Wrapped.of_record(wire.split(record)[2])
+                return
             envelope = self.chain.feed(record)
         except RecordError as error:
             self.found = str(error)
@@ -95,7 +100,7 @@ def recovering(
             found.append(f"call {call}: sealed up to a hole: {salvage.found}")
         if salvage.started is not None:
             records = _closed(call, salvage, segments[0].parent, clocks)
-            store.seal(call, salvage.started, records)
+            store.seal(call, salvage.started, records, salvage.wrapped)
             sealed.append(call)
             yield
     if found:
@@ -137,7 +142,7 @@ def _closed(call: CallId, salvage: _Salvage, directory: Path, clocks: Clocks) ->
     if salvage.found:
         closing |= {"found": salvage.found}
     ended = reason | {"broken": True}
-    for type, data in (("call.ended", ended), ("journal.closed", closing)):
+    for type, data in (("call.ended", ended), (wire.CLOSED, closing)):
         if type == "call.ended" and salvage.ended:
             continue
         record = wire.encode_event(

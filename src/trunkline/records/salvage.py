@@ -30,8 +30,10 @@ from trunkline.errors import RecordError
 from trunkline.records import disk, framing
 from trunkline.records import envelope as wire
 from trunkline.records.journal import Clocks
+from trunkline.records.keys import Wrapped
 from trunkline.records.recovery import Recovery, recovering
 from trunkline.records.resume import BrokenCall, broken_call
+from trunkline.records.sealing import CallSecret
 from trunkline.records.store import Store
 from trunkline.types import CallId, Event
 
@@ -145,8 +147,22 @@ class Salvage:
         for dead in self._logs.values():
             places = dead.calls.get(call)
             if places is not None:
-                return list(_events(dead.segments, places))
+                secret = self._secret(call, dead.segments, places)
+                return list(_events(dead.segments, places, secret))
         return None
+
+    def _secret(
+        self, call: CallId, segments: Sequence[mmap.mmap], places: "array[int]"
+    ) -> CallSecret | None:
+        """The secret of *call*, whose wrapped form lies before all that it seals."""
+        record = framing.body_at(segments[places[0]], places[1])
+        if record is None or record[0] != wire.KEY:
+            return None
+        if self.store.archive is None:
+            raise RecordError(
+                f"call {call} is sealed, and its worker's successor has no key-encryption key"
+            )
+        return self.store.archive.secrets.open(call, Wrapped.of_record(wire.split(record)[2]))
 
     def _seal(self, dead: _DeadLog) -> bool:
         """One step; False if it is done, or another process does it."""
@@ -183,13 +199,15 @@ def _walk(segment: mmap.mmap) -> Iterator[tuple[int, CallId]]:
         size, length = int.from_bytes(head[:4], "little"), head[-1]
         name = at + _HEAD_BYTES
         after = at + framing.FRAME_OVERHEAD_BYTES + size
-        if head[-2] not in (wire.EVENT, wire.BLOB) or not name + length <= after <= end:
+        if head[-2] not in (wire.EVENT, wire.BLOB, wire.KEY) or not name + length <= after <= end:
             return
         yield at, CallId(segment[name : name + length].decode("ascii", "replace"))
         at = after
 
 
-def _events(segments: Sequence[mmap.mmap], places: "array[int]") -> Iterator[Event]:
+def _events(
+    segments: Sequence[mmap.mmap], places: "array[int]", secret: CallSecret | None
+) -> Iterator[Event]:
     """The events of a call, verified, without its audio, up to the first hole."""
     chain = wire.Chain()
     blob: tuple[mmap.mmap, int] | None = None
@@ -197,17 +215,20 @@ def _events(segments: Sequence[mmap.mmap], places: "array[int]") -> Iterator[Eve
     with suppress(RecordError):  # the rest follows nothing; who seals it says so
         for number, offset in zip(pairs, pairs, strict=True):
             segment = segments[number]
-            if segment[offset + framing.FRAME_OVERHEAD_BYTES] == wire.BLOB:
+            kind = segment[offset + framing.FRAME_OVERHEAD_BYTES]
+            if kind == wire.BLOB:
                 blob = segment, offset
+            if kind != wire.EVENT:
                 continue
             record = framing.body_at(segment, offset)
             if record is None or (envelope := chain.feed(record)) is None:
                 return
             ref = envelope.ref
             if ref is None:
-                yield wire.to_event(envelope, None)
+                yield wire.to_event(envelope, None, secret)
             elif ref.form == "json":
-                yield wire.to_event(envelope, None if blob is None else _content(*blob, ref))
+                content = None if blob is None else _content(*blob, ref)
+                yield wire.to_event(envelope, content, secret)
 
 
 def _content(segment: mmap.mmap, offset: int, ref: wire.Ref) -> bytes | None:

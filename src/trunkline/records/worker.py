@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from trunkline.errors import InputError, RecordError
+from trunkline.records.archive import Archive
 from trunkline.records.envelope import check_call_id
 from trunkline.records.finder import Finder, LaneFinder
 from trunkline.records.journal import CallJournal, Clocks
@@ -45,7 +46,7 @@ class WorkerRecords:
     process of its own (`ProcessFinder`) keeps that off this interpreter. On entering, the calls
     that this worker left when it last died are sealed, and those of other workers that are dead:
     `recovery` tells. Entering raises `RecordError` if another process is this worker or the disk
-    cannot be used.
+    cannot be used. With an *archive*, journals are sealed with keys of their own, and filed.
     """
 
     def __init__(
@@ -57,13 +58,14 @@ class WorkerRecords:
         lane: Callable[[str], Lane] = ThreadLane,
         log: Callable[..., WorkerLog] = WorkerLog,
         finder: Finder | None = None,
+        archive: Archive | None = None,
     ) -> None:
         if not _WORKER.fullmatch(worker):
             raise InputError(
                 f"worker name {worker!r} cannot name a directory: use 1 to 32 letters, digits, "
                 f"'-' and '_'"
             )
-        self.store = Store(directory)
+        self.store = Store(directory, archive)
         self.recovery = Recovery()
         self._clocks = clocks or Clocks()
         self._sealing = lane("trunkline-sealing")
@@ -77,6 +79,8 @@ class WorkerRecords:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            if self.store.archive is not None:
+                stack.callback(self.store.archive.close)
             stack.callback(self._sealing.close)
             stack.push_async_callback(self._finder.close)
             log = await stack.enter_async_context(self._log)
@@ -114,10 +118,18 @@ class WorkerRecords:
             raise RecordError(f"call {call} cannot be recorded: {self._log.failure}")
         if call in self._live:
             raise InputError(f"call {call} has a journal already: give each call an id of its own")
+        secret, wrapped = (
+            (None, None) if self.store.archive is None else self.store.archive.secrets.make(call)
+        )
         hold = self._log.hold()
         try:
             journal = CallJournal(
-                call, self._log, clocks=self._clocks, settle=partial(self._settle, hold)
+                call,
+                self._log,
+                clocks=self._clocks,
+                secret=secret,
+                wrapped=wrapped,
+                settle=partial(self._settle, hold),
             )
         except InputError:
             self._log.release(hold)
@@ -150,6 +162,7 @@ class WorkerRecords:
             journal.call,
             journal.started,
             read_places(self._log.directory, journal.places),
+            journal.wrapped,
         )
         sealing = self._sealing.submit(seal)
         self._sealings.add(sealing)
@@ -179,6 +192,7 @@ class WorkerRecords:
                 pass
         finally:
             others.close()
+        self.store.file_missing()
         found = own, others.recovery
         return Recovery(
             tuple(call for one in found for call in one.calls),

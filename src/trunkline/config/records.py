@@ -1,0 +1,35 @@
+"""The section `records` of a configuration."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from trunkline.config.shapes import EnvName, FilePath, Model, Text
+
+
+class RecordsConfig(Model):
+    """Where the records of calls are kept, and where the keys come from that they are sealed with.
+
+    The key-encryption key comes from one of *key_file*, *key_env* and *key_command*; by default
+    from a file beside the directory, which is made if it is not there.
+    """
+
+    directory: FilePath = Field(
+        default=Path("records"), validate_default=True, description="the path of a directory"
+    )
+    key_file: FilePath | None = Field(
+        default=None, description="the path of a file with the key-encryption key, in hexadecimal"
+    )
+    key_env: EnvName | None = Field(
+        default=None, description="the name of the variable that holds the key-encryption key"
+    )
+    key_command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        default=None, description="a program and its arguments, as a list; it prints the key"
+    )
+    ledger_name: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")] | None
+    ) = Field(default=None, description="what the ledger is called, such as example.com/records")
+    ledger_key_file: FilePath | None = Field(
+        default=None, description="the path of a file with the key that signs the ledger"
+    )
