@@ -1,6 +1,7 @@
 """`python -m benchmarks`: what the steps of the media path cost, and how many calls a core carries.
 
-`python -m benchmarks failover`: what callers hear when a model fails; it has options of its own.
+`python -m benchmarks failover`: what callers hear when a model fails. `python -m benchmarks
+gateway`: what a gateway adds between a client and a model. They have options of their own.
 
 Medians and ratios of one run; nothing here fails because a machine is slow.
 """
@@ -15,6 +16,7 @@ from benchmarks import costs, machine, plot
 from benchmarks.density import compare, subjects
 from benchmarks.density.run import Density
 from benchmarks.failover import command as failover
+from benchmarks.gateway import command as gateway
 
 RESULTS = Path(__file__).parent / "results"
 CALLS = (10, 20)
@@ -24,6 +26,9 @@ def main() -> None:
     """Measure, print, and save if asked to."""
     if sys.argv[1:2] == ["failover"]:
         failover.main(sys.argv[2:], RESULTS)
+        return
+    if sys.argv[1:2] == ["gateway"]:
+        gateway.main(sys.argv[2:], RESULTS)
         return
     given = _arguments()
     described = machine.describe()
@@ -67,9 +72,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--save", action="store_true", help=f"write to {RESULTS.name}/")
     given = parser.parse_args()
-    unknown = set(given.what) - {"costs", "density"}
-    if unknown:
-        parser.error(f"costs, density or failover alone: there is no {', '.join(sorted(unknown))}")
+    if unknown := ", ".join(sorted(set(given.what) - {"costs", "density"})):
+        parser.error(f"costs, density, or failover or gateway alone: there is no {unknown}")
     if min(given.calls) < 1 or given.rounds < 1 or given.seconds <= 0:
         parser.error("--calls, --rounds and --seconds have to be above zero")
     if given.against is not None and not (given.against / "trunkline").is_dir():

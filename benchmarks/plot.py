@@ -7,6 +7,7 @@ from html import escape
 from benchmarks.density.compare import Row
 from benchmarks.density.run import BEHIND_S
 from benchmarks.failover import judge
+from benchmarks.gateway.compare import Row as Gateway
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 720, 260, 52, 56, 64
 _COLOURS = {
@@ -15,6 +16,8 @@ _COLOURS = {
     "livekit-retry": "#e0a080",
     "pipecat": "#5a7d2b",
     "litellm": "#8a5aa8",
+    "tensorzero": "#5a7d2b",
+    "portkey": "#b3471d",
 }
 _OTHER = "#888"
 _PANELS: tuple[tuple[str, Callable[[Row], float], float], ...] = (
@@ -166,6 +169,47 @@ def _silence(row: judge.Row, y: float, x_of: Callable[[float], float], never: fl
         f'<path d="M{least:.1f} {y:.1f}H{most:.1f}" stroke="{colour}" stroke-opacity="0.5"/>',
         f'<circle cx="{median:.1f}" cy="{y:.1f}" r="2.6" stroke="{colour}" fill="{fill}"/>',
     ]
+
+
+_BARS: tuple[tuple[str, Callable[[Gateway], float | None]], ...] = (
+    ("answers a second of one core", lambda row: row.core),
+    ("first piece, ms (p50)", lambda row: row.common[0]),
+    ("on the way of a paced piece, ms (p99)", lambda row: row.piece[1]),
+)
+
+
+def gateway(rows: Sequence[Gateway], caption: str) -> str:
+    """A bar a subject in three panels; what is not known has none."""
+    left, width, height = 90.0, 190.0, 18
+    bottom = 34 + len(rows) * height
+    body = [
+        f'<text x="10" y="{bottom + 22}" fill="#666">{escape(caption)}; '
+        "bars are logarithmic</text>",
+        *(
+            f'<text x="10" y="{46 + number * height}" fill="{_colour(row.subject)}">'
+            f"{escape(row.subject)}</text>"
+            for number, row in enumerate(rows)
+        ),
+    ]
+    for place, (title, value) in enumerate(_BARS):
+        start = left + place * (width + 20)
+        body.append(f'<text x="{start}" y="24" font-weight="bold">{title}</text>')
+        known = [(number, row, it) for number, row in enumerate(rows) if (it := value(row))]
+        if not known:
+            continue
+        length = _scale([it for _, _, it in known], 8, width - 48)
+        for number, row, it in known:
+            y = 34 + number * height
+            body.append(
+                f'<rect x="{start}" y="{y}" width="{length(it):.1f}" height="{height - 5}" '
+                f'fill="{_colour(row.subject)}"/>'
+                f'<text x="{start + length(it) + 4:.1f}" y="{y + 11}">{_short(it)}</text>'
+            )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + 32}" '
+        f'font-family="sans-serif" font-size="11">\n<rect width="100%" height="100%" '
+        f'fill="#fff"/>\n' + "\n".join(body) + "\n</svg>\n"
+    )
 
 
 def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], float]:

@@ -292,24 +292,27 @@ class Remote:
 
     def _fault(self, exc: Exception) -> tuple[Fault, str]:
         """What *exc* of the network means, and in words."""
+        unreachable, malformed = Fault.UNREACHABLE, Fault.MALFORMED
         match exc:
             case Unconnected():
-                return Fault.UNREACHABLE, f"{self.destination}: {exc}"
+                told = unreachable, f"{self.destination}: {exc}"
             case NotHttp():
-                return Fault.MALFORMED, f"not HTTP: {exc}"
+                told = malformed, f"not HTTP: {exc}"
             case aiohttp.ClientHttpProxyError():
                 said = f"the proxy{self.access.by_way_of} answers {exc.status} {exc.message}"
-                return Fault.UNREACHABLE, said
+                told = unreachable, said
             case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
-                return Fault.UNREACHABLE, f"{type(exc).__name__}: {exc}"
+                told = unreachable, f"{type(exc).__name__}: {exc}"
             case aiohttp.WSServerHandshakeError():
-                return Fault.MALFORMED, f"not a WebSocket: {exc.message}"
+                told = malformed, f"not a WebSocket: {exc.message}"
             case aiohttp.ClientResponseError():
-                return Fault.MALFORMED, f"not HTTP: {exc.message}"
-        if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
-            # Since TLS 1.3 a server refuses our certificate after the handshake.
-            return Fault.UNREACHABLE, f"TLS: {exc}"
-        return Fault.CUT, f"{type(exc).__name__}: {exc}"
+                told = malformed, f"not HTTP: {exc.message}"
+            case _ if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
+                # Since TLS 1.3 a server refuses our certificate after the handshake.
+                told = unreachable, f"TLS: {exc}"
+            case _:
+                told = Fault.CUT, f"{type(exc).__name__}: {exc}"
+        return told
 
     def redacted(self, error: EndpointError) -> EndpointError:
         """*error* without the key: providers quote it in "incorrect API key", proxies echo it."""
