@@ -25,7 +25,7 @@ from trials.gateway_served import (
     gateway,
 )
 from trunkline.config.load import load
-from trunkline.config.models import known_endpoints
+from trunkline.config.policies import known_endpoints
 from trunkline.core.attempt_words import Plan
 from trunkline.core.lane import spoken_chars_per_s
 from trunkline.core.phrases import Phrases

@@ -69,7 +69,9 @@ class Parts:
         chunks = Chunks("chatcmpl-1", ask.model, 0, usage=ask.usage)
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         context = Context(Where(CallId("1")), DataClass.PROMPT)
-        async with self._stages[ask.model].batches(ask.prompt, context) as batches:
+        reads = self._stages[ask.model].batches
+        assert reads is not None, "there is neither TLS of one's own nor a proxy"
+        async with reads(ask.prompt, context) as batches:
             await answer.prepare(request)
             async for deltas in batches:
                 pieces = [it.text for it in deltas if isinstance(it, TextDelta)]

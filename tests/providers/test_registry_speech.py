@@ -76,7 +76,10 @@ def test_a_vendor_is_reached_by_its_name_alone(
     ("name", "stage", "api", "says"),
     [
         ("ears", "stt", "deepgram, options: {encoding: opus}", "encoding is 'opus'"),
-        ("ears", "stt", "deepgram, options: {connect_s: 0}", "connect_s is not a number"),
+        ("ears", "stt", "deepgram, options: {connect_s: 1}", "unknown options connect_s"),
+        ("ears", "stt", 'deepgram, replicas: ["https://a", "https://b"]', "deepgram has none"),
+        ("ears", "stt", "deepgram, connect: {proxy_env: PROXY}", "PROXY (proxy_env) is no address"),
+        ("ears", "stt", "deepgram, tls: {ca_file: no.pem}", "there is no file"),
         ("ears", "stt", "deepgram, key_env: EARS_KEY", "EARS_KEY (key_env) is not set"),
         ("voice", "tts", "elevenlabs", "option voice is ''"),
         ("voice", "tts", "elevenlabs, options: {voice: a, sped: 1}", "unknown options sped"),

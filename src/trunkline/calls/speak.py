@@ -165,14 +165,10 @@ class Speaker:
             case words.Elect():
                 self._elect(act)
             case words.Suspect(number, fault, silent_s):
-                lane = self._lanes[number]
+                lane, queued_s = self._lanes[number], self._queued_s()
                 lane.fault, lane.silent_s = fault, silent_s
-                data = {
-                    "endpoint": lane.stage.endpoint.name,
-                    "fault": fault.value,
-                    "silent_s": round(silent_s, 4),
-                    "queued_s": self._queued_s(),
-                }
+                told = {"endpoint": lane.stage.endpoint.name, "fault": fault.value}
+                data = {**told, "silent_s": round(silent_s, 4), "queued_s": queued_s}
                 self._desk.journal.note("attempt.suspected", data, where=lane.where)
             case words.Reject(number, fault, why):
                 self._lanes[number].fault = fault
