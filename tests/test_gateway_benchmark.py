@@ -141,6 +141,15 @@ def test_one_that_answers_nothing_has_a_row_too() -> None:
     assert "| litellm | 0 |" in compare.markdown([row], "here")
 
 
+def test_a_disturbed_measurement_counts_where_there_is_no_other() -> None:
+    """By what others took of the cores; what failed in it counts all the same."""
+    busy = run_of("raw", taken=0.5, first_ms=[90.0, 95.0], failed=1)
+    (row,) = compare.rows([*busy, *run_of("raw")])
+    assert (row.common, row.failed, row.disturbed) == ((1.0, 2.0), 5, False)
+    (row,) = compare.rows(busy)
+    assert (row.common, row.disturbed) == ((90.0, 95.0), True)
+
+
 def test_the_verdicts_are_of_one_run() -> None:
     """Ratios to each peer, where our time goes, who failed and who is in its own queue."""
     verdicts = "\n".join(compare.verdicts(table()))

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str], results: Path) -> None:
             names = given.subjects if number % 2 else given.subjects[::-1]
             for name in names:
                 measured += bench.round(number, name, plan)
-    table = sorted(compare.rows(measured), key=lambda row: subjects.NAMES.index(row.subject))
+    table = ordered(measured)
     caption = (
         f"{given.rounds} rounds; {given.rate:g} requests a second for all; "
         f"{described['processor']}, {described['cores']} cores, load {described['load']}, "
@@ -46,6 +46,11 @@ def main(arguments: Sequence[str], results: Path) -> None:
         (results / "gateway.json").write_text(json.dumps(told, indent=1) + "\n")
         (results / "gateway.md").write_text(page)
         (results / "gateway.svg").write_text(plot.gateway(table, caption))
+
+
+def ordered(measured: Sequence[Measured]) -> list[compare.Row]:
+    """The rows as they are shown."""
+    return sorted(compare.rows(measured), key=lambda row: subjects.NAMES.index(row.subject))
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:

@@ -26,7 +26,8 @@ class Row:
     *cpu_us*: of an answer then, *core*: so many answers a second a core is good for, by that.
     *own*, *common*: median and 99th percentile of the time to the first piece, at a tenth of its
     most and at the rate that all get. *piece*: of the way of a paced piece, *piece_cpu_us*: its CPU
-    time. *failed*: answers that were not whole, in all rounds.
+    time. *failed*: answers that were not whole, in all rounds. *disturbed*: there was
+    no quiet measurement of some kind.
     """
 
     subject: str
@@ -57,17 +58,32 @@ class Row:
 
 
 def rows(measured: Sequence[Measured]) -> list[Row]:
-    """One row a subject, in the order in which they were first measured."""
+    """One row a subject, in the order in which they were first measured.
+
+    A measurement that other load disturbed counts only where there is no other of its kind: by
+    what others took of the cores, not by what came out. So does one of a subject that had ended, or
+    did not answer at all. Answers that were not whole always count.
+    """
     names = dict.fromkeys(it.subject for it in measured)
     return [_row([it for it in measured if it.subject == name]) for name in names]
 
 
+def disturbed(it: Measured) -> bool:
+    """Whether others had so much of a core that times and rates may be their doing."""
+    return max(it.taken, it.own_taken) > DISTURBED
+
+
+def _quiet(its: Sequence[Measured]) -> list[Measured]:
+    answered = [it for it in its if it.finished] or list(its)
+    return [it for it in answered if not disturbed(it)] or answered
+
+
 def _row(mine: Sequence[Measured]) -> Row:
-    closed = [it for it in mine if it.kind == "closed"]
+    closed = _quiet([it for it in mine if it.kind == "closed"])
     rounds = {number: list(its) for number, its in groupby(closed, key=lambda it: it.round)}
     best = [max(its, key=lambda it: it.rate) for its in rounds.values()]
     own, common, paced = (
-        [it for it in mine if it.kind == kind] for kind in ("own", "common", "paced")
+        _quiet([it for it in mine if it.kind == kind]) for kind in ("own", "common", "paced")
     )
     piece_us = _median(paced, lambda it: it.cpu_us)
     return Row(
@@ -85,7 +101,7 @@ def _row(mine: Sequence[Measured]) -> Row:
         piece_cpu_us=None if piece_us is None else piece_us / PIECES,
         rss_mb=max(it.rss_mb for it in mine),
         failed=sum(it.failed for it in mine),
-        disturbed=any(max(it.taken, it.own_taken) > DISTURBED for it in mine),
+        disturbed=any(map(disturbed, [*closed, *own, *common, *paced])),
     )
 
 
