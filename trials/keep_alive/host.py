@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from trials.keep_alive.order import LOCAL, TTS_FIRST_S, Healthy, healthy
 from trials.keep_alive.sounds import REPLY, Ears, Voice
+from trunkline.core.going_on import QUESTION as PROBE
 from trunkline.providers.embedded.chat import ChatReply
 from trunkline.testing.cartesia_server import CartesiaServer
 from trunkline.testing.deepgram_server import DeepgramServer
@@ -36,6 +37,7 @@ from trunkline.testing.speech_server import SpeechServer
 from trunkline.types import LLM, STT, Prompt
 
 BACKUP_GAP_S = 0.008
+WEEK = "They are Monday, Tuesday, Wednesday, Thursday, Friday, Saturday and Sunday."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,17 @@ class Steady(Law):
 
 
 class Model:
-    """Says `REPLY`; goes on where the assistant's words at the end of a request break off."""
+    """Says `REPLY`; goes on where the assistant's words at the end of a request break off.
+
+    A worker that starts asks something else, to see whether it does: that is answered, too.
+    """
 
     def reply(self, prompt: Prompt, /) -> ChatReply:
         """What of the reply is still to be said."""
         last = prompt.messages[-1]
         said = last.content.strip() if last.role == "assistant" else ""
-        return ChatReply(REPLY.removeprefix(said))
+        asked = next(it.content for it in reversed(prompt.messages) if it.role == "user")
+        return ChatReply((WEEK if asked == PROBE else REPLY).removeprefix(said))
 
 
 def server(told: Mapping[str, Any], seed: int, address: str) -> OpenAIServer | SpeechServer:

@@ -125,6 +125,9 @@ def script(order: Order) -> dict[str, object]:
     made: dict[str, object] = dict(raw)
     if order.fault == "slow drip":
         made["gap_s"] = round(draw.uniform(0.7, 1.5), 2)
+    if order.stage == LLM:
+        # Of the call, and not of what the worker asks when it starts: two requests.
+        made |= {"on_request": 3} if order.fault == "refuse" else {"match": QUESTION}
     if order.fault in BEFORE:
         return made
     if order.stage == LLM:

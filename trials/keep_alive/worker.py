@@ -72,8 +72,11 @@ async def worker(config: Path, starting: asyncio.Semaphore) -> AsyncIterator[Wor
         assert process.pid is not None
         try:
             async with asyncio.timeout(START_S):
-                ready = json.loads(await lines.readline() or "{}")
-            assert "port" in ready, log.read_text()
+                ready: dict[str, Any] = {}
+                while "port" not in ready:  # what its models showed it tells first
+                    line = await lines.readline()
+                    assert line, log.read_text()
+                    ready = json.loads(line)
         except BaseException:
             await _killed(process.pid, process)
             raise

@@ -7,7 +7,7 @@ which endpoint, which fault, when. Both are put on the tape's time axis by the m
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -129,8 +129,8 @@ class Evidence:
             calls = store.list_calls()
             if not calls:
                 raise DemoError(f"the worker left no sealed call under {store.directory}")
-            self.record = calls[-1]
-            self.events: Sequence[Event] = self.record.events
+            self.events: Sequence[Event] = calls[-1].events
+            self.record = replace(calls[-1], archive=None)  # which is closed when we have read
         self.report = tapes.summary(
             self.tape, tapes.Limits(response_s=RESPONSE_S, pause_s=PAUSE_S, silence_s=0.15)
         )
