@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.console.staged import ANSWER_S, FAILOVER_S, FREEZE_S, ITEMS, Plot, staged, voice
-from trunkline.console import reading
+from trunkline.console import listing, reading
 from trunkline.console.outcome import Outcome, outcome
 from trunkline.errors import InputError
 from trunkline.records.store import Store
@@ -121,8 +121,8 @@ async def test_a_record_can_be_read_without_the_demo(tmp_path: Path) -> None:
     """`trunkline records` names the calls, and shows what one of them proves."""
     await judged(tmp_path, Plot())
     store = Store(tmp_path / "records")
-    (line,) = reading.lines(store)
-    call = line.split()[0]
+    (row,) = listing.rows(store, listing.Wanted())
+    call = row.call
     told = reading.shown(store, "last")
     assert told == reading.shown(store, call)
     assert "Consent: granted" in told

@@ -235,7 +235,7 @@ async def test_a_call_that_was_sealed_and_not_filed_is_filed_later(tmp_path: Pat
         await first.close("done")
     assert Store(tmp_path, mine).file_missing() == []
     await lived(tmp_path)
-    with mine._database.transaction() as transaction:  # as if it had never been
+    with mine.catalogue.transaction() as transaction:  # as if it had never been
         transaction.run("DELETE FROM call")
     async with worker(tmp_path):
         assert mine.filed(CALL) is not None

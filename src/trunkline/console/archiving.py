@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from trunkline.config.load import load
-from trunkline.config.records import RecordsConfig
+from trunkline.config.records import RecordsConfig, RetentionConfig, RolesConfig
 from trunkline.errors import InputError
 from trunkline.records.archive import ArchiveKeys
 from trunkline.records.keys import Kek, kek_of_command, kek_of_environment, kek_of_file
 from trunkline.records.note import signing_key
+from trunkline.records.retention import Retention, age_s
 from trunkline.records.store import Store
 
 KEK_SUFFIX: Final = ".kek"
@@ -29,6 +30,9 @@ class Place:
     key_command: tuple[str, ...] | None = None
     ledger_name: str | None = None
     ledger_key_file: Path | None = None
+    user_env: str | None = None
+    roles: RolesConfig = RolesConfig()  # noqa: RUF009  # it is frozen
+    retention: RetentionConfig = RetentionConfig()  # noqa: RUF009  # it is frozen
 
 
 def configured(records: RecordsConfig) -> Place:
@@ -73,6 +77,12 @@ def beside(directory: Path, suffix: str) -> Path:
     of the records is not a copy of their key."""
     whole = directory.resolve()
     return whole.with_name(whole.name + suffix)
+
+
+def policy(retention: RetentionConfig) -> Retention:
+    """How old records may become."""
+    ages = (retention.recording, retention.everything)
+    return Retention(*(None if age is None else age_s(age) for age in ages))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from trunkline.config.load import load, read_text, schema
 from trunkline.console import calling
+from trunkline.console.records_cli import records_app
 from trunkline.errors import InputError, TrunklineError
 from trunkline.telephony.line import CallEvent
 
@@ -154,81 +155,7 @@ def import_litellm(
         raise typer.Exit(1)
 
 
-records_app = typer.Typer(no_args_is_help=True, help="Read the sealed records of calls.")
 app.add_typer(records_app, name="records")
-RecordsPath = Annotated[Path, typer.Argument(help="The directory of records.")]
-RecordsKeys = Annotated[
-    Path | None, typer.Option("--config", help="The configuration that says where the keys are.")
-]
-
-
-@records_app.command("list")
-def list_records(directory: RecordsPath = Path("records"), config: RecordsKeys = None) -> None:
-    """List the calls, oldest first: id, when it began, how long it was, how it ended."""
-    from trunkline.console import reading  # noqa: PLC0415  # loads the audio libraries
-    from trunkline.console.archiving import opened, place_of  # noqa: PLC0415  # so does this
-
-    with opened(place_of(directory, config)) as store:
-        for line in reading.lines(store):
-            typer.echo(line)
-
-
-@records_app.command("show")
-def show_record(
-    call: Annotated[str, typer.Argument(help="The call's id, or 'last'.")] = "last",
-    directory: RecordsPath = Path("records"),
-    to: Annotated[
-        Path | None, typer.Option(help="Write transcript.md and recording.wav into this directory.")
-    ] = None,
-    config: RecordsKeys = None,
-) -> None:
-    """Verify a call's journal and show what it proves."""
-    from trunkline.console import reading  # noqa: PLC0415  # loads the audio libraries
-    from trunkline.console.archiving import opened, place_of  # noqa: PLC0415  # so does this
-
-    with opened(place_of(directory, config)) as store:
-        typer.echo(reading.shown(store, call, to))
-
-
-@records_app.command("export")
-def export_record(
-    call: Annotated[str, typer.Argument(help="The call's id, or 'last'.")],
-    to: Annotated[Path, typer.Argument(help="The file to write: an evidence bundle.")],
-    directory: RecordsPath = Path("records"),
-    with_key: Annotated[
-        bool, typer.Option(help="Put the call's key in: who has the file can read the call.")
-    ] = False,
-    since: Annotated[
-        Path | None, typer.Option(help="A checkpoint that its reader kept: prove growth from it.")
-    ] = None,
-    config: RecordsKeys = None,
-) -> None:
-    """Write what proves a call to somebody who does not trust us, in one file."""
-    from trunkline.console import proving, reading  # noqa: PLC0415  # loads the audio libraries
-    from trunkline.console.archiving import opened, place_of  # noqa: PLC0415  # so does this
-
-    with opened(place_of(directory, config)) as store:
-        found = reading.find(store, call)
-        typer.echo(proving.export(store, found.call, to, with_key=with_key, since=since))
-
-
-@records_app.command("verify")
-def verify_bundle(
-    bundle: Annotated[Path, typer.Argument(help="An evidence bundle.")],
-    key: Annotated[str, typer.Option(help="The ledger's public key: what ledger.pub says.")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="A checkpoint of the ledger that you kept.")
-    ] = None,
-) -> None:
-    """Verify an evidence bundle offline; exit status 2 if it does not hold."""
-    from trunkline.console import proving  # noqa: PLC0415  # only here
-
-    verdict = proving.judged(bundle, key, checkpoint)
-    for line in verdict.proven:
-        typer.echo(f"proven: {line}")
-    for line in verdict.notes:
-        typer.echo(f"note: {line}")
-    typer.echo("VERIFIED")
 
 
 @app.command()

@@ -26,22 +26,21 @@ def export(
             f"call {call} is not in the ledger of {store.directory}: it was sealed before there "
             f"was one, or is not sealed yet"
         )
-    stored = store.open_call(call)
-    secret = archive.secrets.of(call)
-    if secret is None:
-        raise RecordError(f"call {call}: its key is gone, so nothing can open its commitment")
-    with our_errors(f"cannot read {stored.path}"):
-        journal = (stored.path / JOURNAL).read_bytes()
-    (entry,) = archive.ledger.prove(filed.place)
-    bundle = Bundle(
-        entry,
-        journal,
-        filed.facts,
-        secret.salt,
-        growth=None if since is None else _growth(archive, since),
-        key=secret.key if with_key else None,
-        voice=secret.voice if with_key else None,
-    )
+    state = archive.state(call)
+    entry, *later = archive.ledger.prove(filed.place, *(it.place for it in state.fates))
+    growth = None if since is None else _growth(archive, since)
+    if state.erased is not None:
+        if with_key:
+            raise InputError(f"call {call} was {state.erased.told}: there is no key to put in")
+        bundle = Bundle(entry, later=later, growth=growth)
+    else:
+        stored, secret = store.open_call(call), archive.secrets.of(call)
+        if secret is None:
+            raise RecordError(f"call {call}: its key is gone, so nothing can open its commitment")
+        with our_errors(f"cannot read {stored.path}"):
+            journal = (stored.path / JOURNAL).read_bytes()
+        keys = (secret.key, secret.voice) if with_key else (None, None)
+        bundle = Bundle(entry, journal, filed.facts, secret.salt, later, growth, *keys)
     with our_errors(f"cannot write {to}"):
         publish(to, [bundle.encode()])
     kept = "" if since is None else f" --checkpoint {since}"

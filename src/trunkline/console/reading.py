@@ -1,24 +1,12 @@
 """`trunkline records`: what the sealed journal of a call proves, in words."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from trunkline.errors import InputError
 from trunkline.records.events import get, get_or
-from trunkline.records.projections import attempts, consent_record, transcript
+from trunkline.records.projections import attempts, consent_record
 from trunkline.records.store import JOURNAL, Store, StoredCall
 from trunkline.types import Event
-
-
-def lines(store: Store) -> Iterator[str]:
-    """One line a call of *store*: id, start (UTC), seconds, why it ended."""
-    for call in store.list_calls():
-        events = call.events
-        began = datetime.fromtimestamp(events[0].wall, UTC)
-        length_s = events[-1].mono - events[0].mono
-        ended = transcript(events).ended or "not said"
-        yield f"{call.call}  {began:%Y-%m-%d %H:%M:%S}  {length_s:6.1f} s  {ended}"
 
 
 def shown(store: Store, call: str, to: Path | None = None) -> str:
@@ -37,6 +25,8 @@ def shown(store: Store, call: str, to: Path | None = None) -> str:
     lost = sum(one.outcome != "won" for one in made)
     told.append(f"Attempts: {len(made)}, of which {lost} failed or lost")
     told.append(f"Journal: {stored.path / JOURNAL}, {len(stored.events)} events, chain verified")
+    if store.archive is not None:
+        told += [f"It was {fate.told}" for fate in store.archive.state(stored.call).fates]
     recorded = consent.granted_from is not None
     if to is None:
         told.append("Recording: there is one; --to DIRECTORY writes it" if recorded else "")

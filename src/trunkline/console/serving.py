@@ -15,7 +15,7 @@ from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.calls.worker import ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
 from trunkline.config.models import Config
-from trunkline.console.archiving import archive_keys, configured
+from trunkline.console.archiving import archive_keys, configured, policy
 from trunkline.console.assembly import Assembly, check_language
 from trunkline.console.gatewaying import clients, keys, mount
 from trunkline.console.reloading import Reloading
@@ -26,6 +26,8 @@ from trunkline.ops.meter import Meter, OwnDoor
 from trunkline.providers.reaching import Resources
 from trunkline.providers.registry import Apis, build
 from trunkline.records.finder import ProcessFinder
+from trunkline.records.keeper import keep
+from trunkline.records.lanes import ThreadLane
 from trunkline.records.resume import BrokenCall
 from trunkline.records.worker import WorkerRecords
 from trunkline.telephony.leg import TwilioCarrier
@@ -159,6 +161,7 @@ async def working(
             beside = [
                 group.create_task(it.run()) for it in (worker.pacer, parts.probes, parts, reloading)
             ]
+            beside.append(group.create_task(_kept(config, records)))
             if listen:
                 door = OwnDoor(Meter(server, worker))
                 server.admission.measured = door.has_room
@@ -179,6 +182,12 @@ async def with_clerk(config: Config, name: str) -> WorkerRecords:
     directory, keys = config.records.directory, archive_keys(configured(config.records), make=True)
     finder = await ProcessFinder.start(directory, keys.line())
     return WorkerRecords(directory, name, finder=finder, archive=keys.open(directory))
+
+
+async def _kept(config: Config, records: WorkerRecords) -> None:
+    """Expire what is too old, until it is cancelled."""
+    lane = ThreadLane("trunkline-keeping")
+    await keep(records.store, policy(config.records.retention), lane)
 
 
 def _collect() -> None:

@@ -5,17 +5,18 @@ on a lane. A transaction that writes waits its turn, for at most `BUSY_S`, so th
 may share a file. What was committed is durable when the transaction's context is left.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Final, Protocol, cast
 
 from typing_extensions import override
 
 from trunkline.errors import RecordError
-from trunkline.records.disk import make_directory, our_errors
+from trunkline.records.disk import make_directory, our_errors, sync_directory
 
 BUSY_S: Final = 10.0
 """How long a transaction waits for another process's: a commit takes milliseconds."""
@@ -138,3 +139,62 @@ def _told(error: sqlite3.DatabaseError) -> str:
     if code.startswith("SQLITE_BUSY"):
         return f"another process has held the database for {BUSY_S:g} s ({error})"
     return f"the database refused: {error}"
+
+
+def opened_existing(path: Path) -> SqliteDatabase:
+    """The database in *path*; `RecordError` if there is no such file: it is never made."""
+    if not path.is_file():
+        raise RecordError(f"there is no {path}. Name the directory that the backup was written to")
+    return SqliteDatabase(path, ())
+
+
+def looked_up(path: Path, sql: str, *values: Value) -> list[Row]:
+    """The rows of *sql* in the database *path*, which is not changed in any way, also if it lies on
+    a volume that cannot be written; `RecordError` if it is missing or damaged."""
+    if not path.is_file():
+        raise RecordError(f"there is no {path}. Name the directory that the backup was written to")
+    with (
+        our_errors(f"cannot read {path}"),
+        _named(path),
+        closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection,
+    ):
+        return cast("list[Row]", connection.execute(sql, values).fetchall())
+
+
+def copied(source: Path, to: Path) -> None:
+    """Copy the database *source*, while others use it, to the new file *to*: whole, or not at all.
+
+    The copy is one file and has no log beside it. Raises `RecordError` if *source* is missing or
+    damaged, or *to* cannot be written; then *to* is not there.
+    """
+    if not source.is_file():
+        raise RecordError(f"there is no {source}, so it cannot be copied")
+    part = to.with_name(f"{to.name}.part")
+    try:
+        with our_errors(f"cannot copy {source} to {to}"), _named(source):
+            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            with (
+                closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,
+                closing(sqlite3.connect(part, isolation_level=None)) as new,
+            ):
+                new.execute("PRAGMA synchronous=FULL")
+                old.backup(new)
+                new.execute("PRAGMA journal_mode=DELETE")
+                (told,) = new.execute("PRAGMA quick_check(1)").fetchone()
+                if told != "ok":
+                    raise RecordError(
+                        f"{source}: the database is damaged ({told}). It was not copied, and "
+                        f"nothing was changed. Put back its last good backup"
+                    )
+            part.replace(to)
+            sync_directory(to.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise RecordError(f"{path}: {_told(error)}") from error

@@ -124,21 +124,31 @@ class Secrets:
             rows = transaction.run("SELECT kek, wrapped FROM call_key WHERE call = ?", call)
         return Wrapped(str(rows[0][0]), bytes(cast("bytes", rows[0][1]))) if rows else None
 
+    def calls(self) -> set[str]:
+        """The calls whose secrets are in the table."""
+        with self._database.transaction() as transaction:
+            return {str(call) for (call,) in transaction.run("SELECT call FROM call_key")}
+
     def of(self, call: str) -> CallSecret | None:
         """The secret of *call*; None if it was destroyed, or never was."""
         wrapped = self.kept(call)
         return None if wrapped is None else self.open(call, wrapped)
 
-    def destroy(self, call: str) -> None:
-        """Delete the row of *call*, overwritten where it lay: nobody opens its journal again."""
+    def destroy(self, *calls: str) -> None:
+        """Delete the rows of *calls*, overwritten where they lay: nobody opens their journals.
+
+        Raises `RecordError` if they are deleted and still lie in the database's log: do it again.
+        """
         with self._database.transaction() as transaction:
-            transaction.run("DELETE FROM call_key WHERE call = ?", call)
+            for call in calls:
+                transaction.run("DELETE FROM call_key WHERE call = ?", call)
         self._scrub()
 
     def silence(self, call: str) -> bool:
         """Destroy the key of the recording of *call*, and keep the rest; False if there is none."""
         secret = self.of(call)
         if secret is None or secret.voice is None:
+            self._scrub()  # whoever did it may have died before that
             return False
         with self._database.transaction() as transaction:
             transaction.run(

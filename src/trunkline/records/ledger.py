@@ -174,6 +174,10 @@ class Ledger:
             start += len(entries)
         return start
 
+    def size(self, transaction: Transaction) -> int:
+        """How many entries there are."""
+        return _size(transaction)
+
     def close(self) -> None:
         """Close the database."""
         self._database.close()

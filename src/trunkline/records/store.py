@@ -21,7 +21,7 @@ from trunkline.errors import RecordError
 from trunkline.media import wav
 from trunkline.records import envelope as wire
 from trunkline.records import framing
-from trunkline.records.archive import Archive
+from trunkline.records.archive import Archive, Filed
 from trunkline.records.disk import make_directory, our_errors, publish, sync_directory
 from trunkline.records.keys import Wrapped
 from trunkline.records.ledger import Facts
@@ -83,7 +83,11 @@ class Store:
 
     def list_calls(self) -> list[StoredCall]:
         """All sealed calls, oldest day first; empty if there are none."""
-        return [self._stored(path) for path in sorted(self.calls.glob(f"*/*/{JOURNAL}"))]
+        return [self._stored(path) for path in self.journals()]
+
+    def journals(self) -> list[Path]:
+        """Where all journals lie, oldest day first."""
+        return sorted(self.calls.glob(f"*/*/{JOURNAL}"))
 
     def open_call(self, call: str) -> StoredCall:
         """The sealed call *call*; `InputError` if that is no id, `RecordError` if it is not there.
@@ -91,6 +95,9 @@ class Store:
         A call that is up, or whose worker died and has not been started again, is not sealed.
         """
         found = self._find(call)
+        erased = None if self.archive is None else self.archive.state(call).erased
+        if erased is not None:
+            raise RecordError(f"call {call} was {erased.told}")
         if not found:
             raise RecordError(
                 f"no record of call {call} under {self.calls}. List the calls that there are; a "
@@ -99,8 +106,15 @@ class Store:
         return self._stored(found[0])
 
     def has(self, call: str) -> bool:
-        """Whether *call* is sealed."""
-        return bool(self._find(call))
+        """Whether *call* is sealed, or was until it was erased: then a log that still has its
+        records must not bring it back."""
+        filed = self.archive is not None and self.archive.filed(call) is not None
+        return bool(self._find(call)) or filed
+
+    def journal(self, call: str) -> Path | None:
+        """Where the journal of *call* lies; None if it lies nowhere."""
+        found = self._find(call)
+        return found[0] if found else None
 
     def seal(
         self,
@@ -118,7 +132,8 @@ class Store:
         path = self._path(call, started)
         written = _Written(call)
         with our_errors(f"cannot write {path}"):
-            if path.is_file():
+            # One that was erased is there no more, and must not be again.
+            if path.is_file() or (self.archive is not None and self.archive.filed(call)):
                 raise RecordError(f"{path} is there already: call ids must not be used twice")
             if self.archive is not None and wrapped is not None:
                 self.archive.secrets.keep(call, wrapped)
@@ -146,6 +161,21 @@ class Store:
                     self._file(self.archive, path, _read_again(call, path))
                     found.append(call)
         return found
+
+    def fault(self, filed: Filed) -> str:
+        """What is wrong with the journal that was *filed*; empty if it is what the ledger says, or
+        was erased."""
+        call = filed.facts.call
+        if self.archive is not None and self.archive.state(call).erased is not None:
+            return ""
+        path = self.journal(call)
+        if path is None:
+            return f"the journal of call {call} is missing"
+        with our_errors(f"cannot read {path}"), path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != filed.facts.journal_sha256:
+            return f"{path} is not the journal that the ledger commits to: it was changed"
+        return ""
 
     def _file(self, archive: Archive, path: Path, written: "_Written") -> None:
         archive.file(written.facts(), path.parent.parent.name, written.started, written.ended)

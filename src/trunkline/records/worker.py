@@ -7,6 +7,7 @@ async with WorkerRecords(directory, "w0") as records:
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -21,12 +22,15 @@ from trunkline.records.envelope import check_call_id
 from trunkline.records.finder import Finder, LaneFinder
 from trunkline.records.journal import CallJournal, Clocks
 from trunkline.records.lanes import Lane, ThreadLane
+from trunkline.records.life import KEEPER, Life
 from trunkline.records.log import WorkerLog, read_places
 from trunkline.records.recovery import Recovery, recover
 from trunkline.records.resume import BrokenCall
 from trunkline.records.salvage import Salvage
 from trunkline.records.store import Store
 from trunkline.types import CallId
+
+log = logging.getLogger(__name__)
 
 FIND_S: Final = 8.0
 """How long a broken call's journal is looked for: a worker that lives may be sealing it, a machine
@@ -193,8 +197,23 @@ class WorkerRecords:
         finally:
             others.close()
         self.store.file_missing()
+        self._erase_on()
         found = own, others.recovery
         return Recovery(
             tuple(call for one in found for call in one.calls),
             tuple(damage for one in found for damage in one.damage),
         )
+
+    def _erase_on(self) -> None:
+        """Go on with erasures that were broken off."""
+        if self.store.archive is None:
+            return
+        try:
+            life = Life(self.store, KEEPER)
+            for call in life.recheck():
+                log.warning("the key of call %s, which was erased, was back: destroyed again", call)
+            for erasure in life.resume():
+                for left in erasure.left:
+                    log.warning("of an erased call there is something left: %s", left)
+        except RecordError as error:  # calls come first; it is tried again
+            log.error("an erasure cannot be completed: %s", error)  # noqa: TRY400  # no trace
