@@ -1,0 +1,84 @@
+"""E-mail addresses and sites, spoken ("john dot smith at gmail dot com") and written."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from trunkline.privacy.spans import Kind, Span
+from trunkline.privacy.utterance import Utterance
+
+_TLD: Final = (
+    r"(?:com|org|net|edu|gov|mil|int|info|biz|name|io|me|co|us|uk|ca|au|nz|de|fr|es|it|nl|ie|in|eu|"
+    r"ch|at|be|se|no|dk|pl|pt|jp|cn|br|mx|za|tv|ai|app|dev|health|care|law|school|online|store|xyz)"
+)
+_DOT: Final = r"(?:dot|\.|period|point)"
+_HOST: Final = (
+    rf"(?:(?!dot |at )[\w'-]+ (?:(?:-|dash|hyphen) )?){{1,5}}?"
+    rf"(?:{_DOT} (?:(?!dot |at )[\w-]+ ){{1,3}}?)?{_DOT} (?:{_TLD}|c o m|u k)(?: {_DOT} (?:uk|u k|au|nz|za|jp))?"
+)
+_FREE: Final = (
+    r"(?:gmail|g mail|hotmail|yahoo|outlook|icloud|i cloud|aol|a o l|protonmail|proton mail|msn|"
+    r"comcast|verizon|googlemail|live|me|att)"
+)
+_AT: Final = re.compile(rf"(?<!\S)(?:@|at) (?:the )?({_HOST}|{_FREE})(?!\S)")
+_SITE: Final = re.compile(
+    rf"(?<!\S)(?:https? : / / )?(?:(?:www|w w w|dub dub dub) {_DOT} )?"
+    rf"((?!dot |at |is |on |the |to )[\w-]+(?: (?:-|dash|hyphen) [\w-]+)*(?: {_DOT} (?!com )[\w-]+){{0,2}} {_DOT} "
+    rf"{_TLD}(?: {_DOT} (?:uk|au|nz))?)(?: (?:/|slash) [\w-]+)*(?!\S)"
+)
+_STOPS: Final = frozenset(
+    """is it's its that's email e-mail mail address me to at as on yes sure okay ok uh um er yeah well my
+    reach or send so the you can be would for use contact and , ? ! : ; its' here's has your this by
+    with one's looked go went found visit website site i'm was just please""".split()
+)
+_JOINTS: Final = frozenset(
+    ("dot", ".", "underscore", "_", "dash", "-", "hyphen", "period", "plus", "+")
+)
+_LOCAL_ATOMS_MAX: Final = 40
+"""Spelled letter by letter, with a word for each."""
+
+
+def spans(said: Utterance, _expected: frozenset[Kind]) -> Iterator[Span]:
+    """The addresses in *said*, then the sites."""
+    taken = []
+    for match in said.matches(_AT):
+        first = _local(said, match.first)
+        if first < match.first:
+            taken.append(range(first, match.last))
+            yield said.span(first, match.last, Kind.EMAIL, "email.form")
+    for match in said.matches(_SITE):
+        if not any(match.first in it or match.last - 1 in it for it in taken) and _is_site(
+            said, match.first, match.last
+        ):
+            yield said.span(match.first, match.last, Kind.URL, "url.form")
+
+
+def _is_site(said: Utterance, first: int, last: int) -> bool:
+    """A written "end. In" is the end of a sentence: a blank follows its stop."""
+    for at in range(first + 1, last):
+        if said.word(at) == ".":
+            return said.atoms[at].end == said.atoms[at + 1].start
+    return True
+
+
+def _local(said: Utterance, at: int) -> int:
+    """Where the part before atom *at*, the "at", begins."""
+    first = at
+    while first > max(at - _LOCAL_ATOMS_MAX, 0):
+        word = said.word(first - 1)
+        if word in _STOPS and not (word in ("and",) and said.word(first - 2) in _JOINTS):
+            break
+        if word == "." and said.atoms[first - 1].end < said.atoms[first].start:
+            break  # the end of a sentence, not a dot
+        first -= 1
+    while first < at and (
+        said.word(first) in _JOINTS
+        or (
+            said.word(first) == "i"
+            and first + 1 < at
+            and said.atoms[first + 1].shape == "word"
+            and said.word(first + 1) not in _JOINTS
+        )
+    ):
+        first += 1
+    return first
