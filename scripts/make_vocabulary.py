@@ -17,33 +17,10 @@ SIZES = (10, 20, 35, 40)
 DIALECTS = ("english", "american", "british")
 RANK_MAX = 3_000
 OUT = Path(__file__).parents[1] / "src/trunkline/privacy/data/words.txt.gz"
-MORE = """
-okay ok hello hi hey yeah yep yup nope uh um mm hmm mhm uhhuh gonna wanna gotta kinda lemme
-voicemail email emails online website app apps wifi internet text texts texting login logged
-checkup checkups followup copay copays deductible reschedule rescheduled rescheduling telehealth
-insurance medicare medicaid
-zip postcode cellphone landline username paypal visa mastercard amex discover
-google gmail yahoo hotmail outlook icloud facebook whatsapp android iphone
-monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays
-fridays saturdays sundays january february march april may june july august september october
-november december christmas easter thanksgiving halloween
-english spanish french german italian american british european chinese
-mr mrs ms miss dr sir ma'am mum mom mommy dad daddy grandma grandpa
-am pm etc vs cvv cvc iban ssn nhs dob gp er id pin ids tv pc usb mri ct xray
-""".split()
+MORE = ["okay", "ok", "hello", "hi", "hey", "yeah", "yep", "yup", "nope", "uh", "um", "mm", "hmm", "mhm", "uhhuh", "gonna", "wanna", "gotta", "kinda", "lemme", "voicemail", "email", "emails", "online", "website", "app", "apps", "wifi", "internet", "text", "texts", "texting", "login", "logged", "checkup", "checkups", "followup", "copay", "copays", "deductible", "reschedule", "rescheduled", "rescheduling", "telehealth", "insurance", "medicare", "medicaid", "zip", "postcode", "cellphone", "landline", "username", "paypal", "visa", "mastercard", "amex", "discover", "google", "gmail", "yahoo", "hotmail", "outlook", "icloud", "facebook", "whatsapp", "android", "iphone", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "mondays", "tuesdays", "wednesdays", "thursdays", "fridays", "saturdays", "sundays", "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december", "christmas", "easter", "thanksgiving", "halloween", "english", "spanish", "french", "german", "italian", "american", "british", "european", "chinese", "mr", "mrs", "ms", "miss", "dr", "sir", "ma'am", "mum", "mom", "mommy", "dad", "daddy", "grandma", "grandpa", "am", "pm", "etc", "vs", "cvv", "cvc", "iban", "ssn", "nhs", "dob", "gp", "er", "id", "pin", "ids", "tv", "pc", "usb", "mri", "ct", "xray"]
 """What callers say and the lists do not have: manners, telephones, days and months."""
 NAMES_FIRST = frozenset(
-    """
-    john maria carol peter roger heather terry harry billy randy bobby victor martin jimmy tony
-    sherry lee hazel troy jay tom warren sally derrick holly glen hector rick gene rosemary brad
-    colleen viola patsy ken bob nick homer matt flora patty noel jasmine drew josh roman marina
-    chuck jasper curt rod rob ester lea eddy emery clement sonny dirk freeman phoebe beryl rhea
-    newton smith griffin hicks pierce sims peters lynch bowman watts bates reeves garner
-    manning stokes parsons drake huff bowers singleton hogan davenport dyer grimes garrison
-    bullock johns gentry sears stein levy snider hays madden franks swain proctor helms downing
-    gibbons wills hickey nix arias billings givens dukes ricks mick toby jerry becky jenny timothy
-    carter wright rogers
-    """.split()
+    ["john", "maria", "carol", "peter", "roger", "heather", "terry", "harry", "billy", "randy", "bobby", "victor", "martin", "jimmy", "tony", "sherry", "lee", "hazel", "troy", "jay", "tom", "warren", "sally", "derrick", "holly", "glen", "hector", "rick", "gene", "rosemary", "brad", "colleen", "viola", "patsy", "ken", "bob", "nick", "homer", "matt", "flora", "patty", "noel", "jasmine", "drew", "josh", "roman", "marina", "chuck", "jasper", "curt", "rod", "rob", "ester", "lea", "eddy", "emery", "clement", "sonny", "dirk", "freeman", "phoebe", "beryl", "rhea", "newton", "smith", "griffin", "hicks", "pierce", "sims", "peters", "lynch", "bowman", "watts", "bates", "reeves", "garner", "manning", "stokes", "parsons", "drake", "huff", "bowers", "singleton", "hogan", "davenport", "dyer", "grimes", "garrison", "bullock", "johns", "gentry", "sears", "stein", "levy", "snider", "hays", "madden", "franks", "swain", "proctor", "helms", "downing", "gibbons", "wills", "hickey", "nix", "arias", "billings", "givens", "dukes", "ricks", "mick", "toby", "jerry", "becky", "jenny", "timothy", "carter", "wright", "rogers"]
 )
 """Words of the lists that are more often a name: judged by hand."""
 

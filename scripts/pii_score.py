@@ -118,7 +118,9 @@ class Tally:
                 self.clean += 1
                 if any(covered[word.start() : word.end()]):
                     self.clean_covered += 1
-                    rule = next(s.rule for s in spans if s.start < word.end() and word.start() < s.end)
+                    rule = next(
+                        s.rule for s in spans if s.start < word.end() and word.start() < s.end
+                    )
                     self._note("OVER", None, one, word.start(), word.end(), rule)
 
     def _mark(self, one: Marked, covered: list[bool], start: int, end: int, kind: Kind) -> None:
@@ -133,7 +135,9 @@ class Tally:
             self.cards += 1
             self.leaked += share < 1
 
-    def _note(self, what: str, kind: Kind | None, one: Marked, start: int, end: int, why: str) -> None:
+    def _note(
+        self, what: str, kind: Kind | None, one: Marked, start: int, end: int, why: str
+    ) -> None:
         said = f"{one.text[:start]}>>{one.text[start:end]}<<{one.text[end:]}"
         self.misses.append(f"{what:5} {kind or '':13} {why:22} {said}")
 
@@ -180,7 +184,9 @@ def _ratio(part: int, whole: int) -> str:
 def aligned(one: Marked, heard: str) -> Marked:
     """*one* as it was *heard*: marks go to the words that stand where marked ones stood."""
     said, words = list(WORD.finditer(one.text)), list(WORD.finditer(heard))
-    kinds = [next((m for m in one.marks if m[0] < w.end() and w.start() < m[1]), None) for w in said]
+    kinds = [
+        next((m for m in one.marks if m[0] < w.end() and w.start() < m[1]), None) for w in said
+    ]
     match = SequenceMatcher(None, [_bare(w[0]) for w in said], [_bare(w[0]) for w in words], False)
     owner: dict[int, tuple[int, int, Kind]] = {}
     for _, i1, i2, j1, j2 in match.get_opcodes():

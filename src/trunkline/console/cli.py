@@ -140,13 +140,23 @@ def show_record(
         Path | None, typer.Option(help="Write transcript.md and recording.wav into this directory.")
     ] = None,
     config: RecordsKeys = None,
+    redacted: Annotated[
+        bool, typer.Option("--redacted", help="Without what is personal, in text and audio.")
+    ] = False,
+    region: Annotated[
+        str, typer.Option(help="With --redacted: whose numbers have no country code.")
+    ] = "US",
 ) -> None:
     """Verify a call's journal and show what it proves."""
-    from trunkline.console import reading  # noqa: PLC0415  # loads the audio libraries
+    from trunkline.console import reading, redacting  # noqa: PLC0415  # loads the audio libraries
     from trunkline.console.archiving import opened, place_of  # noqa: PLC0415  # so does this
 
     with opened(place_of(directory, config)) as store:
-        typer.echo(reading.shown(store, call, to))
+        if redacted:
+            learn = redacting.learner(region, config)
+            typer.echo(redacting.shown(reading.find(store, call), learn, to))
+        else:
+            typer.echo(reading.shown(store, call, to))
 
 
 @records_app.command("export")

@@ -27,9 +27,7 @@ _SITE: Final = re.compile(
     rf"{_TLD}(?: {_DOT} (?:uk|au|nz))?)(?: (?:/|slash) [\w-]+)*(?!\S)"
 )
 _STOPS: Final = frozenset(
-    """is it's its that's email e-mail mail address me to at as on yes sure okay ok uh um er yeah well my
-    reach or send so the you can be would for use contact and , ? ! : ; its' here's has your this by
-    with one's looked go went found visit website site i'm was just please""".split()
+    ["is", "it's", "its", "that's", "email", "e-mail", "mail", "address", "me", "to", "at", "as", "on", "yes", "sure", "okay", "ok", "uh", "um", "er", "yeah", "well", "my", "reach", "or", "send", "so", "the", "you", "can", "be", "would", "for", "use", "contact", "and", ",", "?", "!", ":", ";", "its'", "here's", "has", "your", "this", "by", "with", "one's", "looked", "go", "went", "found", "visit", "website", "site", "i'm", "was", "just", "please"]
 )
 _JOINTS: Final = frozenset(
     ("dot", ".", "underscore", "_", "dash", "-", "hyphen", "period", "plus", "+")

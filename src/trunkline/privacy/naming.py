@@ -32,21 +32,7 @@ _WEAK: Final = re.compile(
 )
 _BEHIND: Final = re.compile(r"(?<!\S)(?:speaking|here|calling|again)(?!\S)")
 _NEVER: Final = frozenset(
-    """a about actually after again all also am an and any anymore are as ask at available back be been
-    before but by calling can can't card check correct could date day did do does doing don't done double
-    down each email either else every fine for from get getting give go going good got had has have
-    having he her here hers hi him his hold how i i'd i'll i'm i've if in is isn't it it's its just know
-    last let like looking me more my name need never new next no nope not now number of off oh ok okay
-    old on one only or our out over phone please probably really right same say she should so some
-    sorry speaking spelled spelling still sure thank thanks that that's the their them then there these
-    they this time to today tomorrow too trying um uh under up very wait want was wasn't we well were
-    what what's when where which who whose why with wondering would yeah yep yes yet you you're your
-    first middle full maiden surname call called common something maybe appointment account insurance
-    wrong important private secret different long hard easy listed pronounced address er erm it'd
-    birthday birth born zip code social patient doctor married mine hello hey husband wife son daughter mother father
-    mom dad there's they're we're he's she's who's letter letters word capital hyphen dash dot space comma
-    period apostrophe
-    """.split()
+    ["a", "about", "actually", "after", "again", "all", "also", "am", "an", "and", "any", "anymore", "are", "as", "ask", "at", "available", "back", "be", "been", "before", "but", "by", "calling", "can", "can't", "card", "check", "correct", "could", "date", "day", "did", "do", "does", "doing", "don't", "done", "double", "down", "each", "email", "either", "else", "every", "fine", "for", "from", "get", "getting", "give", "go", "going", "good", "got", "had", "has", "have", "having", "he", "her", "here", "hers", "hi", "him", "his", "hold", "how", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "is", "isn't", "it", "it's", "its", "just", "know", "last", "let", "like", "looking", "me", "more", "my", "name", "need", "never", "new", "next", "no", "nope", "not", "now", "number", "of", "off", "oh", "ok", "okay", "old", "on", "one", "only", "or", "our", "out", "over", "phone", "please", "probably", "really", "right", "same", "say", "she", "should", "so", "some", "sorry", "speaking", "spelled", "spelling", "still", "sure", "thank", "thanks", "that", "that's", "the", "their", "them", "then", "there", "these", "they", "this", "time", "to", "today", "tomorrow", "too", "trying", "um", "uh", "under", "up", "very", "wait", "want", "was", "wasn't", "we", "well", "were", "what", "what's", "when", "where", "which", "who", "whose", "why", "with", "wondering", "would", "yeah", "yep", "yes", "yet", "you", "you're", "your", "first", "middle", "full", "maiden", "surname", "call", "called", "common", "something", "maybe", "appointment", "account", "insurance", "wrong", "important", "private", "secret", "different", "long", "hard", "easy", "listed", "pronounced", "address", "er", "erm", "it'd", "birthday", "birth", "born", "zip", "code", "social", "patient", "doctor", "married", "mine", "hello", "hey", "husband", "wife", "son", "daughter", "mother", "father", "mom", "dad", "there's", "they're", "we're", "he's", "she's", "who's", "letter", "letters", "word", "capital", "hyphen", "dash", "dot", "space", "comma", "period", "apostrophe"]
 )
 _REFUSES: Final = re.compile(
     r"\?|(?<!\S)(?:why|how|don't|not|can't|won't|rather|prefer|never|hold on|wait|sorry|pardon|repeat|what)(?!\S)"

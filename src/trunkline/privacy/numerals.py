@@ -40,10 +40,7 @@ _TIMES: Final = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
 _LETTER_NAMES: Final = {"zed": "z", "zee": "z", "aitch": "h", "haitch": "h"}
 _NATO: Final = {
     word: word[0]
-    for word in (
-        "alpha alfa bravo charlie delta echo foxtrot golf hotel india juliet juliett kilo lima mike "
-        "november oscar papa quebec romeo sierra tango uniform victor whiskey whisky xray yankee zulu"
-    ).split()
+    for word in ["alpha", "alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "juliett", "kilo", "lima", "mike", "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey", "whisky", "xray", "yankee", "zulu"]
 }
 _BEFORE_LETTER: Final = frozenset(("capital", "uppercase", "lowercase", "letter"))
 _AS_IN: Final = (("as", "in"), ("for",), ("like",), ("is", "for"), ("as",))

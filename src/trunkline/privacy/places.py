@@ -64,15 +64,10 @@ _BEFORE: Final = re.compile(
     r"(?: (?:is|was|at|on|in|over|to|by|near|of|just|still|now|out|should be|would be|,|:|it's))+(?: the)?(?= )"
 )
 _PLACE_WORDS: Final = frozenset(
-    """north south east west new old saint st fort port mount san los las el santa city town village
-    springs beach park hills heights lake valley falls creek island bay point county grove upper lower
-    river wood bridge ville field green hill view point northeast northwest southeast southwest""".split()
+    ["north", "south", "east", "west", "new", "old", "saint", "st", "fort", "port", "mount", "san", "los", "las", "el", "santa", "city", "town", "village", "springs", "beach", "park", "hills", "heights", "lake", "valley", "falls", "creek", "island", "bay", "point", "county", "grove", "upper", "lower", "river", "wood", "bridge", "ville", "field", "green", "hill", "view", "point", "northeast", "northwest", "southeast", "southwest"]
 )
 _STOP: Final = frozenset(
-    """and my i i'm can could please thanks thank but so because is it's that's with for do does you your
-    we what when have has would will if or just the a it that this phone number name date email called
-    since about where there not as then okay yes yeah no right um uh near from by who actually ? ! ;
-    need want like get how by""".split()
+    ["and", "my", "i", "i'm", "can", "could", "please", "thanks", "thank", "but", "so", "because", "is", "it's", "that's", "with", "for", "do", "does", "you", "your", "we", "what", "when", "have", "has", "would", "will", "if", "or", "just", "the", "a", "it", "that", "this", "phone", "number", "name", "date", "email", "called", "since", "about", "where", "there", "not", "as", "then", "okay", "yes", "yeah", "no", "right", "um", "uh", "near", "from", "by", "who", "actually", "?", "!", ";", "need", "want", "like", "get", "how", "by"]
 )
 _CAPTURE_MAX: Final = 14
 
@@ -148,7 +143,7 @@ class Places:
         last, at = first, first
         behind = min(first + _CAPTURE_MAX, len(said.atoms))
         while at < behind and said.word(at) not in _STOP:
-            if self._odd(said, at) or re.fullmatch(_SUFFIX, said.word(at)) and at > first:
+            if self._odd(said, at) or (re.fullmatch(_SUFFIX, said.word(at)) and at > first):
                 last = at + 1
             at += 1
         return last
