@@ -6,6 +6,7 @@ from typing import Final
 
 from trunkline.privacy.spans import Kind, Span
 from trunkline.privacy.utterance import Utterance
+from trunkline.privacy.vocabulary import listed
 
 _TLD: Final = (
     r"(?:com|org|net|edu|gov|mil|int|info|biz|name|io|me|co|us|uk|ca|au|nz|de|fr|es|it|nl|ie|in|eu|"
@@ -14,7 +15,8 @@ _TLD: Final = (
 _DOT: Final = r"(?:dot|\.|period|point)"
 _HOST: Final = (
     rf"(?:(?!dot |at )[\w'-]+ (?:(?:-|dash|hyphen) )?){{1,5}}?"
-    rf"(?:{_DOT} (?:(?!dot |at )[\w-]+ ){{1,3}}?)?{_DOT} (?:{_TLD}|c o m|u k)(?: {_DOT} (?:uk|u k|au|nz|za|jp))?"
+    rf"(?:{_DOT} (?:(?!dot |at )[\w-]+ ){{1,3}}?)?{_DOT} (?:{_TLD}|c o m|u k)(?: {_DOT} (?:uk|"
+    rf"u k|au|nz|za|jp))?"
 )
 _FREE: Final = (
     r"(?:gmail|g mail|hotmail|yahoo|outlook|icloud|i cloud|aol|a o l|protonmail|proton mail|msn|"
@@ -23,11 +25,16 @@ _FREE: Final = (
 _AT: Final = re.compile(rf"(?<!\S)(?:@|at) (?:the )?({_HOST}|{_FREE})(?!\S)")
 _SITE: Final = re.compile(
     rf"(?<!\S)(?:https? : / / )?(?:(?:www|w w w|dub dub dub) {_DOT} )?"
-    rf"((?!dot |at |is |on |the |to )[\w-]+(?: (?:-|dash|hyphen) [\w-]+)*(?: {_DOT} (?!com )[\w-]+){{0,2}} {_DOT} "
+    rf"((?!dot |at |is |on |the |to )[\w-]+(?: (?:-|dash|"
+    rf"hyphen) [\w-]+)*(?: {_DOT} (?!com )[\w-]+){{0,2}} {_DOT} "
     rf"{_TLD}(?: {_DOT} (?:uk|au|nz))?)(?: (?:/|slash) [\w-]+)*(?!\S)"
 )
-_STOPS: Final = frozenset(
-    ["is", "it's", "its", "that's", "email", "e-mail", "mail", "address", "me", "to", "at", "as", "on", "yes", "sure", "okay", "ok", "uh", "um", "er", "yeah", "well", "my", "reach", "or", "send", "so", "the", "you", "can", "be", "would", "for", "use", "contact", "and", ",", "?", "!", ":", ";", "its'", "here's", "has", "your", "this", "by", "with", "one's", "looked", "go", "went", "found", "visit", "website", "site", "i'm", "was", "just", "please"]
+_STOPS: Final = listed(
+    """
+    is it's its that's email e-mail mail address me to at as on yes sure okay ok uh um er yeah
+    well my reach or send so the you can be would for use contact and , ? ! : ; its' here's has
+    your this by with one's looked go went found visit website site i'm was just please
+    """
 )
 _JOINTS: Final = frozenset(
     ("dot", ".", "underscore", "_", "dash", "-", "hyphen", "period", "plus", "+")
@@ -64,7 +71,11 @@ def _local(said: Utterance, at: int) -> int:
     first = at
     while first > max(at - _LOCAL_ATOMS_MAX, 0):
         word = said.word(first - 1)
-        if word in _STOPS and not (word in ("and",) and said.word(first - 2) in _JOINTS):
+        if word == "the" and said.word(first - 2) in ("is", "it's", ""):
+            return first - 1  # "it's the real bob at ..."
+        if (word in _STOPS or word.removesuffix("'s") in _STOPS) and not (
+            word in ("and",) and said.word(first - 2) in _JOINTS
+        ):
             break
         if word == "." and said.atoms[first - 1].end < said.atoms[first].start:
             break  # the end of a sentence, not a dot

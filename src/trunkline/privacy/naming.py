@@ -10,59 +10,70 @@ from typing import Final
 
 from trunkline.privacy.spans import Kind, Span
 from trunkline.privacy.utterance import Utterance
-from trunkline.privacy.vocabulary import Vocabulary
+from trunkline.privacy.vocabulary import Vocabulary, listed
 
 _RELATIVE: Final = (
-    r"(?:daughter|son|wife|husband|mother|father|mom|mum|dad|sister|brother|partner|grandson|fiance|"
+    r"(?:daughter|son|wife|husband|mother|father|mom|mum|dad|sister|brother|partner|grandson|"
+    r"fiance|"
     r"granddaughter|grandmother|grandfather|nephew|niece|aunt|uncle|cousin|friend|boss|assistant|"
     r"colleague|neighbor|neighbour|caregiver|manager|supervisor|kid|child|boy|girl|baby|spouse|"
     r"stepson|stepdaughter|roommate|landlord|doctor|dentist|client|guardian|girlfriend|boyfriend)"
 )
 _STRONG: Final = re.compile(
-    r"(?<!\S)(?:(?:first|last|middle|maiden|family|full|given|legal|married|real|sur|my|his|her|their|the|our)?"
-    r" ?(?:name|surname)(?:'s| is| was| would be| should be| will be)(?: (?:actually|just|spelled|also|now|it's))?"
-    r"(?: ,| :)?|(?:last|first|middle|maiden) name|surname|name of|under(?: the name(?: of)?)?|call me|goes by|go by|"
-    r"named|(?:he|she|they|i)(?:'s| is|'m| am| are) called|mr(?: \.)?|mrs(?: \.)?|ms(?: \.)?|mister|missus|"
+    r"(?<!\S)(?:(?:first|last|middle|maiden|family|full|given|legal|married|real|sur|my|his|"
+    r"her|their|the|our)?"
+    r" ?(?:name|surname)(?:'s| is| was| would be| should be| will be)(?: (?:actually|just|"
+    r"spelled|also|now|it's))?"
+    r"(?: ,| :)?|(?:last|first|middle|maiden) name|surname|name of|"
+    r"under(?: the name(?: of)?)?|call me|goes by|go by|"
+    r"named|(?:he|she|they|i)(?:'s| is|'m| am| are) called|mr(?: \.)?|mrs(?: \.)?|ms(?: \.)?|"
+    r"mister|missus|"
     r"miss|dr(?: \.)?|doctor|professor|attorney|nurse|sincerely|is spelled)(?!\S)"
 )
 _WEAK: Final = re.compile(
-    rf"(?<!\S)(?:this is|it's|it is|i'm|i am|that's|that is|(?:my|his|her|our|their|the|your) {_RELATIVE}(?:'s)?(?: ,| is)?|"
-    r"speak (?:to|with)|talk (?:to|with)|ask for|see|seeing|patient(?: is)?|contact is|holder is|with|for|from|hi|hello|hey|"
+    rf"(?<!\S)(?:this is|it's|it is|i'm|i am|that's|that is|(?:my|his|her|our|their|the|"
+    rf"your) {_RELATIVE}(?:'s)?(?: ,| is)?|"
+    r"speak (?:to|with)|talk (?:to|with)|ask for|see|seeing|patient(?: is)?|contact is|"
+    r"holder is|with|for|from|hi|hello|hey|"
     r"is|and|by|name|to|thanks|behalf of)(?!\S)"
 )
+_LETTERED: Final = re.compile(
+    r"(?<!\S)[\w'-]+ with (?:an? |one |two |no |just )?(?:(?:[a-z](?: '? s)?|"
+    r"[a-z]'s)(?!\S)(?: and (?:an? )?[a-z](?!\S))?)"
+)
+"""\"bryan with a y\", "jon with no h"."""
 _BEHIND: Final = re.compile(r"(?<!\S)(?:speaking|here|calling|again)(?!\S)")
-_NEVER: Final = frozenset(
-    ["a", "about", "actually", "after", "again", "all", "also", "am", "an", "and", "any", "anymore", "are", "as", "ask", "at", "available", "back", "be", "been", "before", "but", "by", "calling", "can", "can't", "card", "check", "correct", "could", "date", "day", "did", "do", "does", "doing", "don't", "done", "double", "down", "each", "email", "either", "else", "every", "fine", "for", "from", "get", "getting", "give", "go", "going", "good", "got", "had", "has", "have", "having", "he", "her", "here", "hers", "hi", "him", "his", "hold", "how", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "is", "isn't", "it", "it's", "its", "just", "know", "last", "let", "like", "looking", "me", "more", "my", "name", "need", "never", "new", "next", "no", "nope", "not", "now", "number", "of", "off", "oh", "ok", "okay", "old", "on", "one", "only", "or", "our", "out", "over", "phone", "please", "probably", "really", "right", "same", "say", "she", "should", "so", "some", "sorry", "speaking", "spelled", "spelling", "still", "sure", "thank", "thanks", "that", "that's", "the", "their", "them", "then", "there", "these", "they", "this", "time", "to", "today", "tomorrow", "too", "trying", "um", "uh", "under", "up", "very", "wait", "want", "was", "wasn't", "we", "well", "were", "what", "what's", "when", "where", "which", "who", "whose", "why", "with", "wondering", "would", "yeah", "yep", "yes", "yet", "you", "you're", "your", "first", "middle", "full", "maiden", "surname", "call", "called", "common", "something", "maybe", "appointment", "account", "insurance", "wrong", "important", "private", "secret", "different", "long", "hard", "easy", "listed", "pronounced", "address", "er", "erm", "it'd", "birthday", "birth", "born", "zip", "code", "social", "patient", "doctor", "married", "mine", "hello", "hey", "husband", "wife", "son", "daughter", "mother", "father", "mom", "dad", "there's", "they're", "we're", "he's", "she's", "who's", "letter", "letters", "word", "capital", "hyphen", "dash", "dot", "space", "comma", "period", "apostrophe"]
+_NEVER: Final = listed(
+    """
+    a about actually after again all also am an and any anymore are as ask at available back be
+    been before but by calling can can't card check correct could date day did do does doing
+    don't done double down each email either else every fine for from get getting give go going
+    good got had has have having he her here hers hi him his hold how i i'd i'll i'm i've if in
+    is isn't it it's its just know last let like looking me more my name need never new next no
+    nope not now number of off oh ok okay old on one only or our out over phone please probably
+    really right same say she should so some sorry speaking spelled spelling still sure thank
+    thanks that that's the their them then there these they this time to today tomorrow too
+    trying um uh under up very wait want was wasn't we well were what what's when where which
+    who whose why with wondering would yeah yep yes yet you you're your first middle full maiden
+    surname call called common something maybe appointment account insurance wrong important
+    private secret different long hard easy listed pronounced address er erm it'd birthday birth
+    born zip code social patient doctor married mine hello hey husband wife son daughter mother
+    father mom dad there's they're we're he's she's who's letter letters word capital hyphen
+    dash dot space comma period apostrophe
+    """
 )
 _REFUSES: Final = re.compile(
-    r"\?|(?<!\S)(?:why|how|don't|not|can't|won't|rather|prefer|never|hold on|wait|sorry|pardon|repeat|what)(?!\S)"
+    r"\?|(?<!\S)(?:why|how|don't|not|can't|won't|rather|prefer|never|hold on|wait|sorry|"
+    r"pardon|repeat|what)(?!\S)"
 )
 _NAME_ATOMS_MAX: Final = 5
 _ANSWER_ATOMS_MAX: Final = 18
 """A longer answer is a story, in which names are found by their cues and as unknown words."""
-_PARTICLES: Final = frozenset(
-    (
-        "de",
-        "la",
-        "van",
-        "von",
-        "der",
-        "den",
-        "del",
-        "di",
-        "da",
-        "bin",
-        "al",
-        "el",
-        "st",
-        "o",
-        "mc",
-        "mac",
-        "le",
-        "du",
-        "san",
-        "dos",
-    )
+_TITLES: Final = frozenset(("mr", "mrs", "ms", "mister", "missus", "miss", "dr", "doctor"))
+_PARTICLES: Final = listed(
+    """
+    de la van von der den del di da bin al el st o mc mac le du san dos
+    """
 )
 
 
@@ -78,10 +89,13 @@ class Names:
         for match in said.matches(_STRONG):
             first, last = self._strong(said, match.last)
             if last > first:
+                title = match.last - 1 - (said.word(match.last - 1) == ".")
+                if first == match.last and said.word(title) in _TITLES:
+                    first = title
                 yield said.span(first, last, Kind.NAME, "name.cue")
         for match in said.matches(_WEAK):
             last = said.while_true(match.last, _NAME_ATOMS_MAX, lambda at: self._odd(said, at))
-            if last > match.last:
+            if self._telling(said, match.last, last):
                 yield said.span(match.last, last, Kind.NAME, "name.weak_cue")
         for match in said.matches(_BEHIND):
             first = match.first
@@ -89,6 +103,9 @@ class Names:
                 first -= 1
             if first < match.first:
                 yield said.span(first, match.first, Kind.NAME, "name.speaking")
+        for match in said.matches(_LETTERED):
+            if self._odd(said, match.first):
+                yield said.span(match.first, match.last, Kind.NAME, "name.lettered")
         if Kind.NAME in expected and not _REFUSES.search(said.line):
             yield from self._answer(said)
 
@@ -149,6 +166,13 @@ class Names:
         if atom.shape != "word" or atom.text in _NEVER:
             return False
         return not self._known.common(atom.text) or self._maybe(said, at)
+
+    def _telling(self, said: Utterance, first: int, last: int) -> bool:
+        """Whether atoms `first:last`, all odd, are a name: a first name, or unknown words."""
+        words = [said.word(at) for at in range(first, last)]
+        return any(not self._known.common(word) for word in words) or (
+            bool(words) and self._known.first_name(words[0])
+        )
 
     def _strong(self, said: Utterance, at: int) -> tuple[int, int]:
         """From atom *at* on: words until one that is no part of a name. A colon may come first."""

@@ -37,10 +37,44 @@ _ORDINALS: Final = {
     **{"nineteenth": 19, "twentieth": 20, "thirtieth": 30, "fortieth": 40, "fiftieth": 50},
 }
 _TIMES: Final = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
+_PLURALS: Final = {
+    **{"zeros": 0, "zeroes": 0, "ohs": 0, "os": 0, "ones": 1, "twos": 2, "threes": 3, "fours": 4},
+    **{"fives": 5, "sixes": 6, "sevens": 7, "eights": 8, "nines": 9},
+}
 _LETTER_NAMES: Final = {"zed": "z", "zee": "z", "aitch": "h", "haitch": "h"}
 _NATO: Final = {
     word: word[0]
-    for word in ["alpha", "alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "juliett", "kilo", "lima", "mike", "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey", "whisky", "xray", "yankee", "zulu"]
+    for word in [
+        "alpha",
+        "alfa",
+        "bravo",
+        "charlie",
+        "delta",
+        "echo",
+        "foxtrot",
+        "golf",
+        "hotel",
+        "india",
+        "juliet",
+        "juliett",
+        "kilo",
+        "lima",
+        "mike",
+        "november",
+        "oscar",
+        "papa",
+        "quebec",
+        "romeo",
+        "sierra",
+        "tango",
+        "uniform",
+        "victor",
+        "whiskey",
+        "whisky",
+        "xray",
+        "yankee",
+        "zulu",
+    ]
 }
 _BEFORE_LETTER: Final = frozenset(("capital", "uppercase", "lowercase", "letter"))
 _AS_IN: Final = (("as", "in"), ("for",), ("like",), ("is", "for"), ("as",))
@@ -134,8 +168,10 @@ class _Folder:
 
     def _repeated(self, at: int) -> tuple[Atom, int] | None:
         """ "double five", "triple oh", "double l"; "double u" is a letter of its own."""
-        times = _TIMES.get(self._word(at))
         what = self._word(at + 1)
+        if what in _PLURALS and (count := _UNITS.get(self._word(at), 0)) > 1:
+            return self._made(at, 2, str(_PLURALS[what]) * count, "digits"), 2  # "four zeros"
+        times = _TIMES.get(self._word(at))
         if times is None or not what:
             return None
         if times == 2 and what in ("u", "you"):
@@ -174,6 +210,8 @@ class _Folder:
     def _below_hundred(self, at: int) -> tuple[int, int, str] | None:
         """Value, tokens and digits of what begins at *at*; "oh five" is two of them."""
         word = self._word(at)
+        if word == "o" and self._among_letters(at):
+            return None
         if word in _UNITS:
             return _UNITS[word], 1, str(_UNITS[word])
         if word in _TEENS:
@@ -212,8 +250,19 @@ class _Folder:
             letter = _NATO[word]
         if not letter:
             return None
-        used = skipped + 1 + self._as_in(at + skipped + 1, letter)
+        used = skipped + 1
+        if letter == "x" and (self._word(at + used), self._word(at + used + 1)) == ("-", "ray"):
+            used += 2
+        used += self._as_in(at + used, letter)
         return self._made(at, used, letter, "letter"), used
+
+    def _among_letters(self, at: int) -> bool:
+        """Whether the "o" at *at* is spelled, and no zero: letters on one side, no digits there."""
+        beside = [self._word(at - 1), self._word(at + 1)]
+        if "-" in beside:  # "s-m-o-k-e"
+            beside = [self._word(at - 2), self._word(at + 2)]
+        numbers = any((near in _UNITS and near != "o") or near.isdigit() for near in beside)
+        return not numbers and any(len(near) == 1 and near.isalpha() for near in beside)
 
     def _as_in(self, at: int, letter: str) -> int:
         """How many tokens explain *letter*: "as in boy"; none if the word does not begin so."""

@@ -6,21 +6,27 @@ from typing import Final
 
 from trunkline.privacy.spans import Kind, Span
 from trunkline.privacy.utterance import Utterance
-from trunkline.privacy.vocabulary import Vocabulary
+from trunkline.privacy.vocabulary import Vocabulary, listed
 
 _SUFFIX: Final = (
-    r"(?:street|st|avenue|ave|av|road|rd|lane|ln|drive|dr|court|ct|boulevard|blvd|way|place|pl|terrace|"
-    r"circle|cir|crescent|close|parkway|pkwy|highway|hwy|square|sq|trail|trl|alley|row|grove|gardens|"
-    r"mews|walk|turnpike|pike|loop|ridge|path|run|broadway|causeway|plaza|expressway|route|hill|view|"
+    r"(?:street|st|avenue|ave|av|road|rd|lane|ln|drive|dr|court|ct|boulevard|blvd|way|place|"
+    r"pl|terrace|"
+    r"circle|cir|crescent|close|parkway|pkwy|highway|hwy|square|sq|trail|trl|alley|row|grove|"
+    r"gardens|"
+    r"mews|walk|turnpike|pike|loop|ridge|path|run|broadway|causeway|plaza|expressway|route|"
+    r"hill|view|"
     r"heights|green|crossing|bend|point|quay|wharf|rise|vale|commons|landing|pass)"
 )
 _PLAIN_SUFFIX: Final = (
     r"(?:street|avenue|ave|road|rd|lane|drive|boulevard|blvd|terrace|crescent|parkway|court|circle)"
 )
 _NOT_STREET: Final = (
-    r"(?!(?:minutes?|hours?|miles?|blocks?|days?|weeks?|months?|years?|people|kids|in|on|to|from|is|a|"
-    r"my|your|for|and|or|at|am|pm|o'clock|i|you|we|it|that|this|are|was|have|percent|dollars?|i'm|if|"
-    r"but|by|so|can|with|other|more|oh|our|his|her|their|please|per|out|up|down|off|into|no|not|one|"
+    r"(?!(?:minutes?|hours?|miles?|blocks?|days?|weeks?|months?|years?|people|kids|in|on|to|"
+    r"from|is|a|"
+    r"my|your|for|and|or|at|am|pm|o'clock|i|you|we|it|that|this|are|was|have|percent|dollars?|"
+    r"i'm|if|"
+    r"but|by|so|can|with|other|more|oh|our|his|her|their|please|per|out|up|down|off|into|no|"
+    r"not|one|"
     r"same|which|what|any|an|every|each|all|some|take|times?|hundred|thousand|bucks|right)(?!\S))"
 )
 _NUMBER: Final = r"(?<!\S)\d{1,6}(?: \d{1,4}){0,4}(?: (?:[a-h]|-|/ \d+))?"
@@ -29,45 +35,66 @@ _NUMBERED: Final = re.compile(
     rf"{_NUMBER}(?: ,)?(?: {_STREET_WORD}){{1,4}}? {_SUFFIX}(?!\S)(?: \.(?!\S))?"
 )
 _LONE_SUFFIX: Final = re.compile(
-    rf"{_NUMBER}(?: ,)? (?:broadway|highway|route|avenue) (?:\d+|of [\w' ]+?|[a-z])(?!\S)|{_NUMBER} broadway(?!\S)"
+    rf"{_NUMBER}(?: ,)? (?:broadway|highway|route|avenue) (?:\d+|of [\w' ]+?|[a-z])(?!\S)|"
+    rf"{_NUMBER} broadway(?!\S)"
 )
 _UNNUMBERED: Final = re.compile(
-    rf"(?<!\S)(?:on|at|of|down|along|is|near|off) ((?:(?!the )(?:{_STREET_WORD}) ){{1,3}}?{_PLAIN_SUFFIX})(?!\S)"
+    rf"(?<!\S)(?:on|at|of|down|along|is|near|off) ((?:(?!the )(?:{_STREET_WORD}) )"
+    rf"{{1,3}}?{_PLAIN_SUFFIX})(?!\S)"
 )
 _BOX: Final = re.compile(
     r"(?<!\S)(?:p (?:\. )?o (?:\. )?|po |post office )box (?:number )?\d+(?: \d+){0,6}(?!\S)"
 )
 _STATE: Final = (
-    r"(?:alabama|alaska|arizona|arkansas|california|colorado|connecticut|delaware|florida|georgia|hawaii|"
+    r"(?:alabama|alaska|arizona|arkansas|california|colorado|connecticut|delaware|florida|"
+    r"georgia|hawaii|"
     r"idaho|illinois|indiana|iowa|kansas|kentucky|louisiana|maine|maryland|massachusetts|michigan|"
     r"minnesota|mississippi|missouri|montana|nebraska|nevada|new hampshire|new jersey|new mexico|"
     r"new york|north carolina|north dakota|ohio|oklahoma|oregon|pennsylvania|rhode island|"
     r"south carolina|south dakota|tennessee|texas|utah|vermont|virginia|washington|west virginia|"
     r"wisconsin|wyoming|d c|ontario|quebec|england|scotland|wales|ireland|"
-    r"ca|ny|tx|fl|il|pa|oh|ga|nc|mi|nj|va|wa|az|ma|tn|md|mo|wi|co|mn|sc|al|la|ky|ct|ut|nv|ar|ms|ks|nm|"
+    r"ca|ny|tx|fl|il|pa|oh|ga|nc|mi|nj|va|wa|az|ma|tn|md|mo|wi|co|mn|sc|al|la|ky|ct|ut|nv|ar|"
+    r"ms|ks|nm|"
     r"ne|wv|nh|ri|mt|de|sd|nd|ak|dc|vt|wy)"
 )
 _TOWN: Final = re.compile(
-    rf"(?<!\S)((?:{_NOT_STREET}(?!live |lives |address |zip )[^\W\d_][\w'-]* ){{1,2}}?)(?:, )?{_STATE}(?: ,)? \d+(?: \d+){{0,4}}(?!\S)"
+    rf"(?<!\S)((?:{_NOT_STREET}(?!live |lives |address |"
+    rf"zip )[^\W\d_][\w'-]* ){{1,2}}?)(?:, )?{_STATE}(?: ,)? \d+(?: \d+){{0,4}}(?!\S)"
 )
 _TAIL: Final = re.compile(
-    r"(?:(?: ,)? (?:apartment|apt|unit|suite|flat|floor|number|#|building|lot|room|trailer)(?: number| #)?"
+    r"(?:(?: ,)? (?:apartment|apt|unit|suite|flat|floor|number|#|building|lot|room|"
+    r"trailer)(?: number| #)?"
     r"(?: (?:\d+(?:th)?|[a-z](?!\S))){1,4})+"
 )
 _TAIL_TOWN: Final = re.compile(
-    rf"(?: ,| in| city of)?(?: (?!and |my |the |is |i |it's |at |for )[^\W\d_][\w'-]*){{1,4}}?(?: ,)? {_STATE}(?!\S)(?:(?: ,| zip(?: code)?)? \d+(?: \d+){{0,4}}(?!\S))?"
+    rf"(?: ,| in| city of)?(?: (?!and |my |the |is |i |it's |at |"
+    rf"for )[^\W\d_][\w'-]*){{1,4}}?(?: ,)? {_STATE}(?!\S)(?:(?: ,|"
+    rf" zip(?: code)?)? \d+(?: \d+){{0,4}}(?!\S))?"
 )
 _BEFORE: Final = re.compile(
-    r"(?<!\S)(?:(?:i|we|he|she|they) (?:just )?(?:live|lives|moved|reside|stay|grew up)|living|lives|located|staying|"
-    r"residing|reside|live|resides|moved|address(?: on file| there| now| here)?|(?:ship|deliver|delivered|send|sent|mail|mailed|come)"
+    r"(?<!\S)(?:(?:i|we|he|she|they) (?:just )?(?:live|lives|moved|reside|stay|grew up)|"
+    r"living|lives|located|staying|"
+    r"residing|reside|live|resides|moved|address(?: on file| there| now| here)?|(?:ship|"
+    r"deliver|delivered|send|sent|mail|mailed)"
     r"(?: it| that| them| this)?(?: out)?|directions|from|house|apartment|town|city|street)"
-    r"(?: (?:is|was|at|on|in|over|to|by|near|of|just|still|now|out|should be|would be|,|:|it's))+(?: the)?(?= )"
+    r"(?: (?:is|was|at|on|in|over|to|by|near|of|just|still|now|out|should be|would be|,|:|"
+    r"it's))+(?: the)?(?= )"
 )
-_PLACE_WORDS: Final = frozenset(
-    ["north", "south", "east", "west", "new", "old", "saint", "st", "fort", "port", "mount", "san", "los", "las", "el", "santa", "city", "town", "village", "springs", "beach", "park", "hills", "heights", "lake", "valley", "falls", "creek", "island", "bay", "point", "county", "grove", "upper", "lower", "river", "wood", "bridge", "ville", "field", "green", "hill", "view", "point", "northeast", "northwest", "southeast", "southwest"]
+_PLACE_WORDS: Final = listed(
+    """
+    north south east west new old saint st fort port mount san los las el santa city town
+    village springs beach park hills heights lake valley falls creek island bay point county
+    grove upper lower river wood bridge ville field green hill view point northeast northwest
+    southeast southwest
+    """
 )
-_STOP: Final = frozenset(
-    ["and", "my", "i", "i'm", "can", "could", "please", "thanks", "thank", "but", "so", "because", "is", "it's", "that's", "with", "for", "do", "does", "you", "your", "we", "what", "when", "have", "has", "would", "will", "if", "or", "just", "the", "a", "it", "that", "this", "phone", "number", "name", "date", "email", "called", "since", "about", "where", "there", "not", "as", "then", "okay", "yes", "yeah", "no", "right", "um", "uh", "near", "from", "by", "who", "actually", "?", "!", ";", "need", "want", "like", "get", "how", "by"]
+_STOP: Final = listed(
+    """
+    and my i i'm can could please thanks thank but so because is it's that's with for do does
+    you your we what when have has would will if or just the a it that this phone number name
+    date email called since about where there not as then okay yes yeah no right um uh near from
+    by who actually ? ! ; need want like get how by
+    """
 )
 _CAPTURE_MAX: Final = 14
 

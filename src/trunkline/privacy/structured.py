@@ -22,6 +22,7 @@ from trunkline.errors import InputError
 from trunkline.privacy.numerals import Run
 from trunkline.privacy.spans import Kind, Span
 from trunkline.privacy.utterance import Utterance
+from trunkline.privacy.vocabulary import listed
 
 _CUE_ATOMS_MAX: Final = 12
 _LOOSE_DIGITS_MIN: Final = 5
@@ -74,13 +75,22 @@ _CUES: Final[Mapping[str, tuple[Kind, int]]] = {
     ),
     **_cues(Kind.DATE_OF_BIRTH, 4, "birth, birthday, birthdate, dob, born, birth date"),
 }
-_UNITS: Final = frozenset(
-    ["dollars", "dollar", "bucks", "pounds", "pound", "euros", "euro", "cents", "percent", "minutes", "minute", "hours", "hour", "days", "day", "weeks", "week", "months", "month", "years", "year", "miles", "mile", "kilometers", "people", "o'clock", "am", "pm", "times", "degrees", "mg", "milligrams", "grams", "points", "feet", "inches", "square", "kids", "guests", "thousand", "million", "%", "copies", "units", "items", "calories", "gallons", "acres", "pieces", "steps", "employees", "customers"]
+_UNITS: Final = listed(
+    """
+    dollars dollar bucks pounds pound euros euro cents percent minutes minute hours hour days
+    day weeks week months month years year miles mile kilometers people o'clock am pm times
+    degrees mg milligrams grams points feet inches square kids guests thousand million % copies
+    units items calories gallons acres pieces steps employees customers
+    """
 )
 _MONEY: Final = frozenset("$£€")
 _SINCE: Final = frozenset(("in", "since", "from", "of", "until", "year", "around", "by", "before"))
-_ACRONYMS: Final = frozenset(
-    ["usa", "pm", "am", "atm", "id", "ok", "dob", "ssn", "tv", "mri", "uk", "ct", "it", "vip", "er", "gp", "faq", "ups", "usps", "dhl", "irs", "dmv", "pcp", "hmo", "ppo", "hsa", "fsa", "eta", "cvv", "pin", "abc", "asap", "diy", "gps", "html", "wifi", "sms", "url", "pdf", "ac", "dc", "cd", "dvd", "icu", "iv", "bmw", "eu", "un", "nhs", "ceo", "hr", "rsvp", "aaa", "aarp", "amex", "bic", "iban", "vin", "npi", "rx", "ivf", "ekg", "ecg", "adhd", "ptsd", "std", "hiv"]
+_ACRONYMS: Final = listed(
+    """
+    usa pm am atm id ok dob ssn tv mri uk ct it vip er gp faq ups usps dhl irs dmv pcp hmo ppo
+    hsa fsa eta cvv pin abc asap diy gps html wifi sms url pdf ac dc cd dvd icu iv bmw eu un nhs
+    ceo hr rsvp aaa aarp amex bic iban vin npi rx ivf ekg ecg adhd ptsd std hiv
+    """
 )
 _UK_POSTCODE: Final = re.compile(r"[a-z]{1,2}\d[a-z\d]?\d[a-z]{2}")
 _CA_POSTCODE: Final = re.compile(r"[a-z]\d[a-z]\d[a-z]\d")
