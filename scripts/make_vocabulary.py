@@ -3,9 +3,10 @@
 python scripts/make_vocabulary.py SCOWL NAMES...
 
 SCOWL is the folder of SCOWL's lists (Debian's package `scowl`, /usr/share/dict/scowl); NAMES are
-the files of the 1990 census of the United States (dist.all.last, dist.female.first, dist.male.first;
-public domain). Words up to size 50 stay, without those that are more often somebody's name; what is
-both, a word and a frequent name, is marked: with ! a first name, else with *.
+the files of the census of the United States of 1990 (dist.all.last, dist.female.first,
+dist.male.first; public domain). Words up to size 50 stay, without those that are more often
+somebody's name; what is both, a word and a frequent name, is marked: with ! a first name, else
+with *.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
     python scripts/pii_score.py SET [--misses] [--region GB] [--heard [--voice en-gb]]
 
-SET is YAML (a list) or JSONL; each item one utterance of a caller, with what is personal in brackets
-and its kind behind it in parentheses, one of the values of `privacy.spans.Kind`:
+SET is YAML (a list) or JSONL; each item one utterance of a caller, with what is personal in square
+brackets and its kind behind it in parentheses, one of the values of `privacy.spans.Kind`:
 
-    - say: "sure it's [sarah miller](name) and my number is [five five five oh one two three](phone)"
+    - say: "sure it's [sarah miller](name), my number is [five five five oh one two three](phone)"
       agent: "Could I have your name?"    # optional: what the agent said just before
       known: {name: [Sarah Miller]}       # optional: what the customer file has
     - say: "do you have anything on tuesday"
@@ -14,8 +14,9 @@ A marked span is *found* if at least 90 % of its letters and digits are covered,
 Structured recall: of all kinds but name, address and other. Precision: the share of what was found
 as a structured kind that touches a marked span. Over-redaction: covered words that lie in no marked
 span, of all words that lie in none. A card leaks if its digits are Luhn-valid and any word of them
-is not covered. --heard: each sentence is said by espeak, brought to 8 kHz, heard by pocketsphinx
-with its general model, and the marks go to the heard words that stand for the marked ones.
+is not covered. Times are of the processor, since the machine may be shared. --heard: each sentence
+is said by flite, brought to 8 kHz and heard by pocketsphinx with its general model; the marks go
+to the heard words that stand for the marked ones.
 """
 
 import argparse
@@ -143,14 +144,14 @@ class Tally:
 
 
 def tally(items: Sequence[Marked], region: str) -> Tally:
-    """The detector's figures on *items*; the time is that of one utterance, cues of the agent in."""
+    """The detector's figures on *items*, with the time of each, the agent's question included."""
     counted, plain = Tally(), SpeechDetector(Rules(region))
     for one in items:
         detector = SpeechDetector(Rules(region, known=one.known)) if one.known else plain
         detector.spans(one.text)  # once before, so that no cold cache is timed
-        began = time.perf_counter()
+        began = time.thread_time()
         spans = detector.spans(one.text, expected_kinds(one.agent))
-        counted.add(one, spans, (time.perf_counter() - began) * 1000)
+        counted.add(one, spans, (time.thread_time() - began) * 1000)
     return counted
 
 
@@ -174,7 +175,8 @@ def report(counted: Tally, utterances: int) -> Iterator[str]:
 
 def _share(name: str, counted: Tally, kinds: Sequence[Kind], wanted: str) -> str:
     found = sum(counted.found[kind] for kind in kinds)
-    return f"{name}    {_ratio(found, sum(counted.wanted[kind] for kind in kinds))}   (wanted {wanted})"
+    ratio = _ratio(found, sum(counted.wanted[kind] for kind in kinds))
+    return f"{name}    {ratio}   (wanted {wanted})"
 
 
 def _ratio(part: int, whole: int) -> str:
@@ -203,6 +205,11 @@ def aligned(one: Marked, heard: str) -> Marked:
     return Marked(heard, tuple(marks), one.agent, one.known)
 
 
+def _kept(said: str, heard: str) -> int:
+    pairs = [_bare(word) for word in said.split()], [_bare(word) for word in heard.split()]
+    return sum(it.size for it in SequenceMatcher(None, *pairs, False).get_matching_blocks())
+
+
 def _bare(word: str) -> str:
     return re.sub(r"[^a-z0-9']", "", word.lower())
 
@@ -216,13 +223,19 @@ def main() -> None:
     given.add_argument("--misses", action="store_true", help="show every fault")
     given.add_argument("--region", default="US")
     given.add_argument("--heard", action="store_true", help="after the recogniser")
-    given.add_argument("--voice", default="en-us")
+    given.add_argument("--voice", default="rms")
+    given.add_argument("--processes", type=int, default=1, help="of the recogniser")
     asked = given.parse_args()
     items = read(asked.set)
     if asked.heard:
-        from scripts.pii_heard import heard  # noqa: PLC0415  # needs the engines
+        from pii_heard import heard  # noqa: PLC0415  # beside this file; needs the engines
 
-        items = [aligned(one, text) for one, text in heard(items, asked.voice)]
+        texts = [one.text for one in items]
+        said = list(heard(texts, asked.voice, asked.processes))
+        words = sum(len(text.split()) for text in texts)
+        kept = sum(map(_kept, texts, said))
+        sys.stdout.write(f"heard by the recogniser as said: {_ratio(kept, words)} of the words\n")
+        items = [aligned(one, text) for one, text in zip(items, said, strict=True) if text]
     counted = tally(items, asked.region)
     lines = [*report(counted, len(items)), *(counted.misses if asked.misses else ())]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -67,7 +67,7 @@ def _summary(copy: Redacted) -> str:
 
 
 def _listed(stored: StoredCall, copy: Redacted) -> str:
-    """What was taken out, as JSON: what class, where, by which rule and version; never the value."""
+    """What was taken out, as JSON: class, place, rule and version; never the value."""
     listed = {
         "call": stored.call,
         "rules_version": RULES_VERSION,

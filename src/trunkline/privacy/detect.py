@@ -99,8 +99,7 @@ def _outside(text: str, span: Span, other: Span) -> Iterator[Span]:
         yield span
         return
     for start, end in ((span.start, other.start), (other.end, span.end)):
-        said = text[start:end]
-        if start < end and any(char.isalnum() for char in said):
-            start += len(said) - len(said.lstrip())
-            end -= len(said) - len(said.rstrip())
-            yield Span(start, end, span.kind, text[start:end].lower(), span.rule)
+        if start < end and any(char.isalnum() for char in text[start:end]):
+            first = end - len(text[start:end].lstrip())
+            last = start + len(text[start:end].rstrip())
+            yield Span(first, last, span.kind, text[first:last].lower(), span.rule)

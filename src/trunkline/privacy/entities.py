@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, Protocol
 
-from trunkline.errors import ConfigError
+from trunkline.errors import InputError
 from trunkline.privacy.spans import Kind
 
 SCORE_MIN: Final = 0.4
@@ -54,7 +54,7 @@ class Presidio:
     """Presidio's analyzer with its own configuration of models.
 
     *configuration*: a file of `AnalyzerEngineProvider` (it names the spaCy or transformers model,
-    which must be installed). Raises `ConfigError` if the package is missing.
+    which must be installed). Raises `InputError` if the package is missing.
     """
 
     def __init__(self, configuration: str, language: str = "en") -> None:
@@ -80,13 +80,13 @@ class Presidio:
 class Gliner:
     """A GLiNER model from the folder *path*; nothing is fetched.
 
-    Raises `ConfigError` if the package is missing.
+    Raises `InputError` if the package is missing.
     """
 
     def __init__(self, path: str, labels: Sequence[str] = ("person", "address", "city")) -> None:
         unknown = [label for label in labels if label not in LABELS]
         if unknown:
-            raise ConfigError(f"GLiNER label {unknown[0]!r} is none of {', '.join(sorted(LABELS))}")
+            raise InputError(f"GLiNER label {unknown[0]!r} is none of {', '.join(sorted(LABELS))}")
         model = _imported("gliner", "gliner").GLiNER
         self._model: Any = model.from_pretrained(path, local_files_only=True)
         self._labels = list(labels)
@@ -108,7 +108,7 @@ def _imported(package: str, extra: str) -> Any:
     try:
         return import_module(package)
     except ImportError as error:
-        raise ConfigError(
+        raise InputError(
             f"the entity model needs the package {package!r}, which is not installed: "
             f"pip install 'trunkline[{extra}]'"
         ) from error

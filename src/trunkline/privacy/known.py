@@ -1,4 +1,4 @@
-"""Values that are known to be the caller's: from the customer file, a tool's answer, the line itself.
+"""Values that are known to be the caller's: from the customer file or from a tool's answer.
 
 A name is found as it is, and as a recogniser may have misheard it (the same sound by a simple
 phonetic key, for words that no vocabulary explains); numbers in any grouping, also their last four
@@ -7,6 +7,7 @@ digits; addresses by two of their words in a row.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Final
 
 from trunkline.privacy.spans import Kind, Span
@@ -49,7 +50,7 @@ def sounds(word: str) -> str:
 
 
 class KnownValues:
-    """*values*: kind -> the values of one caller, as written. `InputError` never: odd ones match less."""
+    """*values*: kind -> the values of one caller, as written, of which `VALUES_MAX` are taken."""
 
     def __init__(self, values: Mapping[Kind, Iterable[str]], vocabulary: Vocabulary) -> None:
         self._known = vocabulary
@@ -64,7 +65,7 @@ class KnownValues:
         said = Utterance(value)
         words = [atom.text for atom in said.atoms if atom.shape != "mark"]
         if kind is Kind.ADDRESS:
-            self._pairs.update(zip(words, words[1:], strict=False))
+            self._pairs.update(pairwise(words))
         elif kind in _WORDS:
             for word in words:
                 if len(word) > 1:

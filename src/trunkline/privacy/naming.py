@@ -89,10 +89,14 @@ class Names:
         for match in said.matches(_STRONG):
             first, last = self._strong(said, match.last)
             if last > first:
-                title = match.last - 1 - (said.word(match.last - 1) == ".")
-                if first == match.last and said.word(title) in _TITLES:
-                    first = title
+                first = self._titled(said, first) if first == match.last else first
                 yield said.span(first, last, Kind.NAME, "name.cue")
+        yield from self._weak(said)
+        if Kind.NAME in expected and not _REFUSES.search(said.line):
+            yield from self._answer(said)
+
+    def _weak(self, said: Utterance) -> Iterator[Span]:
+        """Names at places where something else may stand as well."""
         for match in said.matches(_WEAK):
             last = said.while_true(match.last, _NAME_ATOMS_MAX, lambda at: self._odd(said, at))
             if self._telling(said, match.last, last):
@@ -106,8 +110,12 @@ class Names:
         for match in said.matches(_LETTERED):
             if self._odd(said, match.first):
                 yield said.span(match.first, match.last, Kind.NAME, "name.lettered")
-        if Kind.NAME in expected and not _REFUSES.search(said.line):
-            yield from self._answer(said)
+
+    @staticmethod
+    def _titled(said: Utterance, first: int) -> int:
+        """With the title before atom *first*."""
+        title = first - 1 - (said.word(first - 1) == ".")
+        return title if said.word(title) in _TITLES else first
 
     def unknown(self, said: Utterance) -> Iterator[Span]:
         """Rows of words that nothing explains; a neighbour that may be a name belongs to them."""

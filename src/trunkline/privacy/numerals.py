@@ -99,7 +99,7 @@ class Atom:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Atoms `first:last` (of all) are numbers and letters in a row; *atoms*: those that say them."""
+    """Atoms `first:last` (of all) are numbers and letters in a row; *atoms* say them."""
 
     first: int
     last: int
@@ -202,9 +202,9 @@ class _Folder:
 
     def _written_ordinal(self, at: int) -> tuple[Atom, int] | None:
         token = self._tokens[at]
-        if token.shape == "digits" and self._word(at + 1) in ("st", "nd", "rd", "th"):
-            if self._tokens[at + 1].start == token.end:
-                return self._made(at, 2, token.text, "ordinal"), 2
+        suffixed = token.shape == "digits" and self._word(at + 1) in ("st", "nd", "rd", "th")
+        if suffixed and self._tokens[at + 1].start == token.end:
+            return self._made(at, 2, token.text, "ordinal"), 2
         return None
 
     def _below_hundred(self, at: int) -> tuple[int, int, str] | None:
@@ -305,7 +305,7 @@ def _next(found: Sequence[Atom], last: int) -> int | None:
     for at in range(last + 1, len(found)):
         atom = found[at]
         if atom.shape in ("digits", "letter"):
-            return None if _new_thought(found, last, at) else at
+            return None if _new_thought(found, at) else at
         if not (atom.text in _JOINS or atom.text in _FILLERS):
             return None
         fillers += atom.shape == "word"
@@ -314,7 +314,7 @@ def _next(found: Sequence[Atom], last: int) -> int | None:
     return None
 
 
-def _new_thought(found: Sequence[Atom], last: int, at: int) -> bool:
+def _new_thought(found: Sequence[Atom], at: int) -> bool:
     """Whether letter *at* is a word ("i", "a") after digits and not part of an identifier."""
     atom = found[at]
     if atom.shape == "letter" and atom.text in ("i", "a") and atom.end - atom.start == 1:

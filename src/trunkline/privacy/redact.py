@@ -84,7 +84,7 @@ def when_said(text: str, span: Span, words: Sequence[Word], whole: Stretch) -> S
 def _places(text: str, words: Sequence[Word]) -> list[tuple[int, int]] | None:
     """Where each word stands in *text*; None if they are not just its words, in its order.
 
-    A word without a place, or a text that says more than its words, could hide when a span was said.
+    A word without a place, or a text that says more than its words, hides when a span was said.
     """
     low, at, found = text.lower(), 0, []
     for word in words:
@@ -100,7 +100,7 @@ def _places(text: str, words: Sequence[Word]) -> list[tuple[int, int]] | None:
 
 
 def redacted_recording(pcm: NDArray[np.int16], stretches: Iterable[Stretch]) -> NDArray[np.int16]:
-    """A copy of *pcm* (`[n]` or `[n, channels]`, sample 0 the call's first) with *stretches* silent.
+    """A copy of *pcm* (`[n]` or `[n, channels]`, sample 0 the call's first), *stretches* silent.
 
     All channels are silenced: on a speakerphone each side is heard on both. The 5 ms before and
     behind are faded, so that no click is heard.

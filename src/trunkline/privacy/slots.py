@@ -8,7 +8,8 @@ from trunkline.privacy.spans import Kind
 _ASKS: Final = re.compile(
     r"\?|\b(?:may|can|could|might|would|will) (?:i|you|we)\b|\bplease\b|\bwhat(?:'s| is| are|"
     r" was)?\b|"
-    r"\bwho(?:'s| is| am)?\b|\b(?:tell|give|spell|confirm|provide|read|repeat|say|share|"
+    r"\bwho(?:'s| is| am)?\b|"
+    r"\b(?:tell|give|spell|confirm|provide|read|repeat|say|share|"
     r"verify|enter)\b|"
     r"\b(?:i|we)(?:'ll| will|'d| would| just| also| still)* (?:need|like|have)\b|\bstart with\b|"
     r"\bgo ahead\b|\band (?:your|the|a|their|his|her)\b|\bwhere\b|\bwhen (?:were|was)\b|\bhow do\b|"

@@ -26,6 +26,14 @@ from trunkline.privacy.vocabulary import listed
 
 _CUE_ATOMS_MAX: Final = 12
 _LOOSE_DIGITS_MIN: Final = 5
+_ASKED_MIN: Final = 3
+_CARD_MIN: Final = 13
+_CARD_MAX: Final = 19
+_IBAN_MIN: Final = 15
+_CARD_DIGITS: Final = (15, 16)
+"""Of a card that was misheard or misread, so that its checksum fails."""
+_Verdict = tuple[Kind, str, str]  # kind, rule, normal form
+_BIRTH_ONLY: Final = frozenset((Kind.DATE_OF_BIRTH,))
 _WEAK_MIN: Final = 7
 
 
@@ -92,8 +100,8 @@ _ACRONYMS: Final = listed(
     ceo hr rsvp aaa aarp amex bic iban vin npi rx ivf ekg ecg adhd ptsd std hiv
     """
 )
-_UK_POSTCODE: Final = re.compile(r"[a-z]{1,2}\d[a-z\d]?\d[a-z]{2}")
-_CA_POSTCODE: Final = re.compile(r"[a-z]\d[a-z]\d[a-z]\d")
+_POSTCODE: Final = re.compile(r"[a-z]{1,2}\d[a-z\d]?\d[a-z]{2}|[a-z]\d[a-z]\d[a-z]\d")
+"""Of the United Kingdom, and of Canada."""
 _NINO: Final = re.compile(r"[a-ceghj-prstw-z][a-ceghj-nprstw-z]\d{6}[a-d]")
 _NATIONAL: Final[Mapping[str, Callable[[str], bool]]] = {
     "US": ssn.is_valid,
@@ -142,51 +150,58 @@ class Identifiers:
                 first = run.first - (said.word(run.first - 1) in ("+", "plus"))
                 yield said.span(first, run.last, kind, rule, value)
 
-    def _judged(
-        self, said: Utterance, run: Run, expected: frozenset[Kind]
-    ) -> tuple[Kind, str, str] | None:
-        text, digits = run.text, run.digits
-        for name, pattern in self._own:
-            if pattern.fullmatch(text):
-                return Kind.RECORD_ID, f"own.{name}", text
-        if not digits:
-            return self._spelled(said, run, expected)
-        if 13 <= len(digits) <= 19 and luhn.is_valid(digits):
-            return Kind.CARD, "card.luhn", digits
-        if len(text) >= 15 and iban.is_valid(text):
-            return Kind.ACCOUNT, "account.iban", text
-        if _counts(said, run):
-            return None
-        cue = _cue(said, run)
-        if cue is not None and len(text) >= cue[1]:
-            return cue[0], f"{cue[0].value}.cue", self._value(cue[0], text, digits)
-        asked = next((kind for kind in _ASKED if kind in expected), None)
-        if asked is not None and len(text) >= 3:
-            return asked, f"{asked.value}.asked", self._value(asked, text, digits)
-        return self._by_form(text, digits)
+    def _judged(self, said: Utterance, run: Run, expected: frozenset[Kind]) -> _Verdict | None:
+        own = next((name for name, pattern in self._own if pattern.fullmatch(run.text)), None)
+        if own is not None:
+            return Kind.RECORD_ID, f"own.{own}", run.text
+        if not run.digits:
+            return _spelled(said, run, expected)
+        proven = _proven(run.text, run.digits)
+        if proven is not None or _counts(said, run):
+            return proven
+        named = self._named(said, run, expected)
+        return named or self._by_form(run.text, run.digits)
 
-    def _by_form(self, text: str, digits: str) -> tuple[Kind, str, str] | None:
-        """What a run is that nothing announced."""
-        if _UK_POSTCODE.fullmatch(text) or _CA_POSTCODE.fullmatch(text):
-            return Kind.POSTCODE, "postcode.form", text
-        if _NINO.fullmatch(text):
-            return Kind.NATIONAL_ID, "national_id.form", text
-        if len(text) > len(digits):
-            enough = len(text) >= _LOOSE_DIGITS_MIN and len(digits) >= 2
-            return (Kind.RECORD_ID, "record_id.form", text) if enough else None
-        if len(digits) < _LOOSE_DIGITS_MIN:
-            return None
-        if len(digits) in (15, 16):
-            return Kind.CARD, "card.form", digits
-        check = _NATIONAL.get(self.region)
-        if len(digits) != 10 or self.region != "US":
-            if check is not None and check(digits):
-                return Kind.NATIONAL_ID, "national_id.checksum", digits
-        if self._phone(digits):
-            return Kind.PHONE, "phone.form", self._value(Kind.PHONE, text, digits)
-        if len(digits) == 5 and self.region == "US":
-            return Kind.POSTCODE, "postcode.form", digits
-        return Kind.RECORD_ID, "record_id.form", digits
+    def _named(self, said: Utterance, run: Run, expected: frozenset[Kind]) -> _Verdict | None:
+        """By what it was called, else by what was asked for."""
+        cue, size = _cue(said, run), len(run.text)
+        if cue is not None and size >= cue[1]:
+            return cue[0], f"{cue[0].value}.cue", self._value(cue[0], run)
+        asked = next((kind for kind in _ASKED if kind in expected), None)
+        if asked is not None and size >= _ASKED_MIN:
+            return asked, f"{asked.value}.asked", self._value(asked, run)
+        return None
+
+    def _by_form(self, text: str, digits: str) -> _Verdict | None:
+        """What a run is that nothing announced: the first form that fits."""
+        alone = text == digits
+        check = _NATIONAL.get(self.region, _never)
+        american = self.region == "US"
+        loose = len(digits) >= _LOOSE_DIGITS_MIN
+        forms: tuple[tuple[Kind, str, bool], ...] = (
+            (Kind.POSTCODE, "form", bool(_POSTCODE.fullmatch(text))),
+            (Kind.NATIONAL_ID, "form", bool(_NINO.fullmatch(text))),
+            (
+                Kind.RECORD_ID,
+                "form",
+                not alone and len(text) >= _LOOSE_DIGITS_MIN and len(digits) > 1,
+            ),
+            (Kind.CARD, "form", alone and len(digits) in _CARD_DIGITS),
+            # Ten digits are a telephone number in America, whatever else they could be.
+            (
+                Kind.NATIONAL_ID,
+                "checksum",
+                alone and not (american and len(digits) == 10) and check(digits),
+            ),
+            (Kind.PHONE, "form", alone and loose and self._phone(digits)),
+            (Kind.POSTCODE, "form", alone and american and len(digits) == 5),
+            (Kind.RECORD_ID, "form", alone and loose),
+        )
+        for kind, how, fits in forms:
+            if fits:
+                value = self._number(digits) if kind is Kind.PHONE else text
+                return kind, f"{kind.value}.{how}", value
+        return None
 
     def _phone(self, digits: str) -> bool:
         number = self._parsed(digits)
@@ -198,25 +213,37 @@ class Identifiers:
         except phonenumbers.NumberParseException:
             return None
 
-    def _value(self, kind: Kind, text: str, digits: str) -> str:
-        if kind is not Kind.PHONE:
-            return text
+    def _value(self, kind: Kind, run: Run) -> str:
+        return self._number(run.digits) if kind is Kind.PHONE else run.text
+
+    def _number(self, digits: str) -> str:
         number = self._parsed(digits)
         return digits if number is None else f"+{number.country_code}{number.national_number}"
 
-    def _spelled(
-        self, said: Utterance, run: Run, expected: frozenset[Kind]
-    ) -> tuple[Kind, str, str] | None:
-        """Letters only: a name, unless an acronym or something that was called otherwise."""
-        text = run.text
-        if len(text) < 3 and not (len(text) == 2 and Kind.NAME in expected):
-            return None
-        if text in _ACRONYMS or (len(run.atoms) == 1 and len(run.atoms[0].text) < 3):
-            return None
-        cue = _cue(said, run)
-        if cue is not None and cue[0] in (Kind.RECORD_ID, Kind.SECURITY_CODE):
-            return cue[0], f"{cue[0].value}.spelled", text
-        return Kind.NAME, "name.spelled", text
+
+def _never(_: str) -> bool:
+    return False
+
+
+def _proven(text: str, digits: str) -> _Verdict | None:
+    """By a checksum that hardly anything else passes."""
+    if _CARD_MIN <= len(digits) <= _CARD_MAX and luhn.is_valid(digits):
+        return Kind.CARD, "card.luhn", digits
+    if len(text) >= _IBAN_MIN and iban.is_valid(text):
+        return Kind.ACCOUNT, "account.iban", text
+    return None
+
+
+def _spelled(said: Utterance, run: Run, expected: frozenset[Kind]) -> _Verdict | None:
+    """Letters only: a name, unless an acronym or something that was called otherwise."""
+    text = run.text
+    least = 2 if Kind.NAME in expected else 3
+    if len(text) < least or text in _ACRONYMS or (len(run.atoms) == 1 and len(text) < 3):
+        return None
+    cue = _cue(said, run)
+    if cue is not None and cue[0] in (Kind.RECORD_ID, Kind.SECURITY_CODE):
+        return cue[0], f"{cue[0].value}.spelled", text
+    return Kind.NAME, "name.spelled", text
 
 
 def _counts(said: Utterance, run: Run) -> bool:
@@ -229,10 +256,7 @@ def _counts(said: Utterance, run: Run) -> bool:
     if len(run.atoms) == 1 and run.atoms[0].scaled:
         return _cue(said, run) is None
     year = len(run.digits) == 4 and run.digits[:2] in ("19", "20") and run.text == run.digits
-    return year and before in _SINCE and _cue(said, run, DOB_ONLY) is None
-
-
-DOB_ONLY: Final = frozenset((Kind.DATE_OF_BIRTH,))
+    return year and before in _SINCE and _cue(said, run, _BIRTH_ONLY) is None
 
 
 def _cue(

@@ -23,6 +23,8 @@ from trunkline.privacy.redact import (
 )
 from trunkline.privacy.slots import expected_kinds
 from trunkline.privacy.spans import Detector, Kind, Span
+from trunkline.privacy.utterance import Utterance
+from trunkline.privacy.vocabulary import Vocabulary
 from trunkline.records.events import get, get_or
 from trunkline.records.projections import Entry, Transcript, transcript
 from trunkline.records.recording import recording
@@ -50,14 +52,14 @@ class Redacted:
 
 
 def redacted(events: Sequence[Event], learner: Learner) -> Redacted:
-    """The redacted copy of the call of *events*. Raises `RecordError` for events that are damaged."""
+    """The redacted copy of the call of *events*; `RecordError` for events that are damaged."""
     whole, times = transcript(events), _Times(events)
     first = learner({})
     known: dict[Kind, list[str]] = defaultdict(list)
     for entry, asked in _asked(whole.entries):
         for span in first.spans(entry.text, asked):
-            if span.kind is Kind.NAME and not span.rule.startswith("unknown"):
-                known[Kind.NAME].append(entry.text[span.start : span.end])
+            if span.kind is Kind.NAME:
+                known[Kind.NAME] += _telling(entry.text[span.start : span.end])
     detector = learner(known)
     entries, made = [], []
     for entry, asked in _asked(whole.entries):
@@ -71,6 +73,14 @@ def redacted(events: Sequence[Event], learner: Learner) -> Redacted:
     return Redacted(
         replace(whole, entries=tuple(entries)), redacted_recording(pcm, silenced), tuple(made)
     )
+
+
+def _telling(name: str) -> Iterator[str]:
+    """The words of *name* to look for elsewhere: not what a caller said beside a name."""
+    vocabulary = Vocabulary()
+    for atom in Utterance(name).atoms:
+        if not vocabulary.common(atom.text) or vocabulary.ambiguous(atom.text):
+            yield atom.text
 
 
 def _asked(entries: Iterable[Entry]) -> Iterator[tuple[Entry, frozenset[Kind]]]:
@@ -88,7 +98,7 @@ def _asked(entries: Iterable[Entry]) -> Iterator[tuple[Entry, frozenset[Kind]]]:
 def _redacted(
     entry: Entry, asked: frozenset[Kind], detector: Detector, times: "_Times"
 ) -> tuple[Entry, list[Redaction]]:
-    """*entry* without what is personal. Who wrote which words is not kept: offsets are others now."""
+    """*entry* without what is personal, nor who wrote which words: offsets are others now."""
     spans = list(detector.spans(entry.text, asked))
     unheard = entry.spoken.removeprefix(entry.text) if entry.spoken != entry.text else ""
     text = redacted_text(entry.text, spans)
