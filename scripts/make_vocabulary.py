@@ -50,7 +50,8 @@ MORE = listed(
     orthodontist endodontist hygienist periodontist veneers fluoride molar molars incisor gums
     floss invisalign implants retainer penicillin ibuprofen tylenol advil aspirin amoxicillin
     insulin antibiotic antibiotics allergist dermatologist cardiologist gluten vegan mg ml kg km
-    cm lbs oz ft mph mins hrs secs cigna aetna voicemails callback callbacks preauthorization
+    cm lbs oz ft mph mins hrs secs cigna aetna voicemails cardholder cardholders callback callbacks
+    preauthorization
     autopay paperless overdraft chargeback prepaid refinance payout checkout underway outta
     gettin goin doin downside sync synced postcodes ni stds st nd rd th aol msn
     """

@@ -82,11 +82,16 @@ class KnownValues:
             kind = self._number(run.text) or self._number(run.digits)
             if kind is not None:
                 yield said.span(run.first, run.last, kind, "known.number", run.text)
+        at = 0
+        while at < len(said.atoms):
+            found = self._word(said.word(at))
+            last = at + 1
+            while found is not None and self._word(said.word(last)) == found:
+                last += 1  # first and last name are one span
+            if found is not None:
+                yield said.span(at, last, *found)
+            at = last
         for at, atom in enumerate(said.atoms):
-            if atom.shape == "word":
-                found = self._word(atom.text)
-                if found is not None:
-                    yield said.span(at, at + 1, found[0], found[1])
             if (atom.text, said.word(at + 1)) in self._pairs:
                 yield said.span(at, at + 2, Kind.ADDRESS, "known.address")
 

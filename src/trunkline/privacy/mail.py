@@ -39,15 +39,38 @@ _STOPS: Final = listed(
 _JOINTS: Final = frozenset(
     ("dot", ".", "underscore", "_", "dash", "-", "hyphen", "period", "plus", "+")
 )
+_SITE_WORDS_MAX: Final = 3
+_BEFORE_SITE: Final = frozenset(
+    ("see", "called", "name", "page", "browse", "check", "out", "in", "a")
+)
+_COMMENTS: Final = frozenset((",", "then", "letter", "number", "word", "uh", "um", "so"))
+_NO_LOCAL: Final = frozenset(
+    (
+        "me",
+        "us",
+        "him",
+        "her",
+        "them",
+        "it",
+        "am",
+        "is",
+        "are",
+        "be",
+        "you",
+        "i'm",
+        "look",
+        "website",
+    )
+)
 _LOCAL_ATOMS_MAX: Final = 40
 """Spelled letter by letter, with a word for each."""
 
 
-def spans(said: Utterance, _expected: frozenset[Kind]) -> Iterator[Span]:
+def spans(said: Utterance, expected: frozenset[Kind]) -> Iterator[Span]:
     """The addresses in *said*, then the sites."""
     taken = []
     for match in said.matches(_AT):
-        first = _local(said, match.first)
+        first = _local(said, match.first, dictated=Kind.EMAIL in expected)
         if first < match.first:
             taken.append(range(first, match.last))
             yield said.span(first, match.last, Kind.EMAIL, "email.form")
@@ -55,7 +78,7 @@ def spans(said: Utterance, _expected: frozenset[Kind]) -> Iterator[Span]:
         if not any(match.first in it or match.last - 1 in it for it in taken) and _is_site(
             said, match.first, match.last
         ):
-            yield said.span(match.first, match.last, Kind.URL, "url.form")
+            yield said.span(_site(said, match.first), match.last, Kind.URL, "url.form")
 
 
 def _is_site(said: Utterance, first: int, last: int) -> bool:
@@ -66,13 +89,16 @@ def _is_site(said: Utterance, first: int, last: int) -> bool:
     return True
 
 
-def _local(said: Utterance, at: int) -> int:
-    """Where the part before atom *at*, the "at", begins."""
+def _local(said: Utterance, at: int, *, dictated: bool) -> int:
+    """Where the part before atom *at*, the "at", begins. *dictated*: with pauses and comments."""
     first = at
     while first > max(at - _LOCAL_ATOMS_MAX, 0):
         word = said.word(first - 1)
         if word == "the" and said.word(first - 2) in ("is", "it's", ""):
             return first - 1  # "it's the real bob at ..."
+        if dictated and word in _COMMENTS:
+            first -= 1
+            continue
         if (word in _STOPS or word.removesuffix("'s") in _STOPS) and not (
             word in ("and",) and said.word(first - 2) in _JOINTS
         ):
@@ -80,14 +106,31 @@ def _local(said: Utterance, at: int) -> int:
         if word == "." and said.atoms[first - 1].end < said.atoms[first].start:
             break  # the end of a sentence, not a dot
         first -= 1
-    while first < at and (
-        said.word(first) in _JOINTS
-        or (
-            said.word(first) == "i"
-            and first + 1 < at
-            and said.atoms[first + 1].shape == "word"
-            and said.word(first + 1) not in _JOINTS
-        )
-    ):
+    while first < at and (said.word(first) in _JOINTS or _pronoun(said, first)):
         first += 1
+    if first == at and said.word(at - 1).isalpha() and said.word(at - 1) not in _NO_LOCAL:
+        return at - 1  # "contact at", "mail at": a word of ours may be theirs
+    return first
+
+
+def _pronoun(said: Utterance, at: int) -> bool:
+    """Whether "i" begins a sentence and no address."""
+    then = said.atoms[at + 1] if at + 1 < len(said.atoms) else None
+    return (
+        said.word(at) == "i"
+        and then is not None
+        and then.shape == "word"
+        and then.text not in _JOINTS
+        and then.text != "at"
+    )
+
+
+def _site(said: Utterance, at: int) -> int:
+    """Where a site begins whose last word before the dot is atom *at*: "sunny smiles dot com"."""
+    first = at
+    while first > max(at - _SITE_WORDS_MAX, 0) and said.atoms[first - 1].shape != "mark":
+        word = said.word(first - 1)
+        if word in _STOPS or word.removesuffix("'s") in _STOPS or word in _BEFORE_SITE:
+            break
+        first -= 1
     return first

@@ -38,7 +38,7 @@ _WEAK: Final = re.compile(
     r"is|and|by|name|to|thanks|behalf of)(?!\S)"
 )
 _LETTERED: Final = re.compile(
-    r"(?<!\S)[\w'-]+ with (?:an? |one |two |no |just )?(?:(?:[a-z](?: '? s)?|"
+    r"(?<!\S)[\w'-]+ with (?:just )?(?:an? |one |two |no )(?:(?:[a-z](?: '? s)?|"
     r"[a-z]'s)(?!\S)(?: and (?:an? )?[a-z](?!\S))?)"
 )
 """\"bryan with a y\", "jon with no h"."""
@@ -69,7 +69,14 @@ _REFUSES: Final = re.compile(
 _NAME_ATOMS_MAX: Final = 5
 _ANSWER_ATOMS_MAX: Final = 18
 """A longer answer is a story, in which names are found by their cues and as unknown words."""
-_TITLES: Final = frozenset(("mr", "mrs", "ms", "mister", "missus", "miss", "dr", "doctor"))
+_SELDOM: Final = listed("will may might in so do march april june august")
+"""Words that are a name only where a name was asked for or announced."""
+_TITLES: Final = listed(
+    """
+    mr mrs ms mister missus miss dr doctor nurse professor attorney officer captain reverend judge
+    detective pastor sergeant coach madam sir lady lord
+    """
+)
 _PARTICLES: Final = listed(
     """
     de la van von der den del di da bin al el st o mc mac le du san dos
@@ -139,7 +146,7 @@ class Names:
             return False
         if not self._known.common(atom.text):
             return True
-        return cased and self._known.ambiguous(atom.text) and self._capital(said, at)
+        return cased and self._maybe(said, at) and self._capital(said, at)
 
     @staticmethod
     def _capital(said: Utterance, at: int) -> bool:
@@ -152,7 +159,7 @@ class Names:
         """With the names that are words too on both sides: "john baker", "grace okafor"."""
         while last < len(said.atoms) and (self._maybe(said, last) or self._joint(said, last)):
             last += 1
-        while first > 0 and self._maybe(said, first - 1):
+        while first > 0 and self._given(said, first - 1):
             first -= 1
         return first, last
 
@@ -161,13 +168,12 @@ class Names:
         near = said.word(at) in ("-", "'") or said.word(at) in _PARTICLES
         return near and at + 1 < len(said.atoms) and self._odd(said, at + 1)
 
+    def _given(self, said: Utterance, at: int) -> bool:
+        return self._maybe(said, at) and self._known.first_name(said.word(at))
+
     def _maybe(self, said: Utterance, at: int) -> bool:
         word = said.word(at)
-        return (
-            self._known.ambiguous(word)
-            and word not in _NEVER
-            and word not in ("will", "may", "might", "in", "so", "do")
-        )
+        return self._known.ambiguous(word) and word not in _NEVER and word not in _SELDOM
 
     def _odd(self, said: Utterance, at: int) -> bool:
         atom = said.atoms[at]
@@ -204,8 +210,16 @@ class Names:
             ):
                 break
             at += 1
-        last = said.while_true(at, _NAME_ATOMS_MAX, lambda i: self._nameable(said, i))
+        last = said.while_true(
+            at,
+            _NAME_ATOMS_MAX,
+            lambda i: self._nameable(said, i) and (i == at or self._on(said, i)),
+        )
         return at, last
+
+    def _on(self, said: Utterance, at: int) -> bool:
+        """Whether the name goes on with atom *at*: "sarah miller", but not "sarah told"."""
+        return said.atoms[at].shape == "letter" or self._odd(said, at) or self._joint(said, at)
 
     @staticmethod
     def _title(said: Utterance, at: int) -> bool:

@@ -32,6 +32,7 @@ _NOT_STREET: Final = (
 _NUMBER: Final = r"(?<!\S)\d{1,6}(?: \d{1,4}){0,4}(?: (?:[a-h]|-|/ \d+))?"
 _STREET_WORD: Final = rf"{_NOT_STREET}(?:[^\W\d_][\w'-]*|\d+th|\.)"
 _NUMBERED: Final = re.compile(
+    r"(?:(?<!\S)(?:unit|suite|flat|apartment|apt|floor|room) (?:[a-z]|\d+) (?:, )?)?"
     rf"{_NUMBER}(?: ,)?(?: {_STREET_WORD}){{1,4}}? {_SUFFIX}(?!\S)(?: \.(?!\S))?"
 )
 _LONE_SUFFIX: Final = re.compile(
@@ -39,7 +40,7 @@ _LONE_SUFFIX: Final = re.compile(
     rf"{_NUMBER} broadway(?!\S)"
 )
 _UNNUMBERED: Final = re.compile(
-    rf"(?<!\S)(?:on|at|of|down|along|is|near|off) ((?:(?!the )(?:{_STREET_WORD}) )"
+    rf"(?<!\S)(?:on|at|of|down|along|is|near|off|and) ((?:(?!the )(?:{_STREET_WORD}) )"
     rf"{{1,3}}?{_PLAIN_SUFFIX})(?!\S)"
 )
 _BOX: Final = re.compile(
@@ -96,6 +97,11 @@ _STOP: Final = listed(
     by who actually ? ! ; need want like get how by
     """
 )
+_STREETS: Final = frozenset(("street", "avenue", "ave", "road", "rd", "boulevard", "blvd"))
+_DIRECTIONS: Final = frozenset(
+    ("north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest")
+)
+_FILLS: Final = frozenset(("the", "corner", "of", "a", "our", "my", "house", "intersection", ","))
 _CAPTURE_MAX: Final = 14
 
 
@@ -122,7 +128,8 @@ class Places:
                 last = self._behind(said, street[1])
                 yield said.span(street[0], last, Kind.ADDRESS, "address.street_name")
         for match in said.matches(_BEFORE):
-            first, last = match.last, self._captured(said, match.last)
+            first = said.while_true(match.last, 4, lambda at: said.word(at) in _FILLS)
+            last = self._captured(said, first)
             if last > first:
                 yield said.span(first, last, Kind.ADDRESS, "address.cue")
         if Kind.ADDRESS in expected:
@@ -132,6 +139,8 @@ class Places:
         """Whether a street without a number is one: an odd word in it, or home spoken of."""
         odd = any(self._odd(said, at) for at in range(first, last - 1))
         home = {said.word(at) for at in range(first - 6, first)}
+        if said.word(last - 1) in _STREETS:
+            return True  # "on sunset boulevard": without an article it is one of that name
         return odd or not home.isdisjoint(
             ("live", "lives", "living", "address", "moved", "house", "home")
         )
@@ -145,7 +154,8 @@ class Places:
         )
 
     def _behind(self, said: Utterance, last: int) -> int:
-        """Behind apartment, town, state and code that follow a street."""
+        """Behind direction, apartment, town, state and code that follow a street."""
+        last = said.while_true(last, 2, lambda at: said.word(at) in _DIRECTIONS)
         for pattern in (_TAIL, _TAIL_TOWN):
             found = said.next(pattern, last)
             last = last if found is None else found

@@ -64,7 +64,8 @@ _WANTED: Final = (
         Kind.ADDRESS,
         _any(
             r"(?<!e-mail )(?<!email )address|where do you live|street|house number|city and state",
-            r"where (?:should|shall|do|can|are) (?:we|i|you) (?:ship|send|deliver|mail|living|live)",
+            r"where (?:should|shall|do|can|are) (?:we|i|you) "
+            r"(?:ship|send|deliver|mail|living|live)",
             r"where are you located|(?:what|which) (?:city|town)",
         ),
     ),

@@ -27,6 +27,13 @@ from trunkline.privacy.vocabulary import listed
 _CUE_ATOMS_MAX: Final = 12
 _LOOSE_DIGITS_MIN: Final = 5
 _ASKED_MIN: Final = 3
+_PREFIX_MAX: Final = 4
+_SECRET: Final = re.compile(
+    r"(?<!\S)(?:password|passphrase|pass word|safe word|secret word|memorable word|security word)"
+    r"(?: is| was|'s| would be|:| it's)+ "
+    r"((?:(?!(?:and|but|so|for|i|not|wrong|what|the|a|my|it|this|please|expired)(?!\S))\S+ ?){1,6})"
+)
+"""A word that opens an account; what follows it is taken as it is."""
 _CARD_MIN: Final = 13
 _CARD_MAX: Final = 19
 _IBAN_MIN: Final = 15
@@ -59,7 +66,7 @@ _CUES: Final[Mapping[str, tuple[Kind, int]]] = {
     **_cues(Kind.SECURITY_CODE, 3, "password, verification code, access code, code, three digits"),
     **_cues(Kind.SECURITY_CODE, 3, "the back, pin code, one time, the code, gate code, door code"),
     **_cues(Kind.ACCOUNT, 4, "account, iban, routing, sort code, account number, routing number"),
-    **_cues(Kind.ACCOUNT, 4, "bank, checking, savings, bic, swift"),
+    **_cues(Kind.ACCOUNT, 4, "bank, checking account, savings, bic, swift"),
     **_cues(
         Kind.NATIONAL_ID, 4, "social, ssn, social security, nhs, nhs number, national insurance"
     ),
@@ -91,6 +98,19 @@ _UNITS: Final = listed(
     units items calories gallons acres pieces steps employees customers
     """
 )
+_AROUND: Final = frozenset(("at", "around", "about", "by", "until", "till", "past", "before"))
+_CLOCK_DIGITS_MAX: Final = 4
+_MONTHS: Final = listed(
+    "january february march april may june july august september october november december"
+)
+_SUMS: Final = listed(
+    """
+    charged charge charges paid pay paying cost costs owe owed balance total price worth dollars
+    bill billed refund refunded credited minutes hours times until after before since ago spent
+    withdrew withdrawn deposit deposited transfer transferred limit appointment
+    """
+)
+"""Behind one of these a short number is a sum or a time, whatever was spoken of before it."""
 _MONEY: Final = frozenset("$£€")
 _SINCE: Final = frozenset(("in", "since", "from", "of", "until", "year", "around", "by", "before"))
 _ACRONYMS: Final = listed(
@@ -147,8 +167,11 @@ class Identifiers:
             found = self._judged(said, run, expected)
             if found is not None:
                 kind, rule, value = found
-                first = run.first - (said.word(run.first - 1) in ("+", "plus"))
-                yield said.span(first, run.last, kind, rule, value)
+                yield said.span(_prefixed(said, run.first), run.last, kind, rule, value)
+        for match in said.matches(_SECRET):
+            secret = match.groups[0]
+            if secret is not None:
+                yield said.span(*secret, Kind.SECURITY_CODE, "security_code.word")
 
     def _judged(self, said: Utterance, run: Run, expected: frozenset[Kind]) -> _Verdict | None:
         own = next((name for name, pattern in self._own if pattern.fullmatch(run.text)), None)
@@ -221,6 +244,17 @@ class Identifiers:
         return digits if number is None else f"+{number.country_code}{number.national_number}"
 
 
+def _prefixed(said: Utterance, first: int) -> int:
+    """Where a run begins: with the plus of a country, or the short word of "inv dash two"."""
+    before = said.word(first - 1)
+    if before in ("+", "plus"):
+        return first - 1
+    word = said.word(first - 2)
+    if before in ("dash", "hyphen", "-") and word.isalpha() and len(word) <= _PREFIX_MAX:
+        return first - 2
+    return first
+
+
 def _never(_: str) -> bool:
     return False
 
@@ -229,7 +263,7 @@ def _proven(text: str, digits: str) -> _Verdict | None:
     """By a checksum that hardly anything else passes."""
     if _CARD_MIN <= len(digits) <= _CARD_MAX and luhn.is_valid(digits):
         return Kind.CARD, "card.luhn", digits
-    if len(text) >= _IBAN_MIN and iban.is_valid(text):
+    if len(text) >= _IBAN_MIN and iban.is_valid(text.removeprefix("iban")):
         return Kind.ACCOUNT, "account.iban", text
     return None
 
@@ -251,7 +285,9 @@ def _counts(said: Utterance, run: Run) -> bool:
     before, behind = said.word(run.first - 1), said.word(run.last)
     if len(run.text) >= _WEAK_MIN and not run.atoms[-1].scaled:
         return False
-    if before in _MONEY or behind in _UNITS or (behind == "%"):
+    if before in _MONEY or behind in _UNITS or before in _MONTHS:
+        return True
+    if before in _AROUND and len(run.text) <= _CLOCK_DIGITS_MAX:
         return True
     if len(run.atoms) == 1 and run.atoms[0].scaled:
         return _cue(said, run) is None
@@ -263,8 +299,9 @@ def _cue(
     said: Utterance, run: Run, only: frozenset[Kind] = frozenset(Kind)
 ) -> tuple[Kind, int] | None:
     """What the run was called: the nearest cue before it in its sentence, or right behind it."""
+    short = len(run.text) < _WEAK_MIN
     for at in range(run.first - 1, max(run.first - 1 - _CUE_ATOMS_MAX, -1), -1):
-        if said.word(at) in ("?", "!"):
+        if said.word(at) in ("?", "!") or (short and said.word(at) in _SUMS):
             break
         found = _cue_at(said, at)
         if found is not None and found[0] in only:
