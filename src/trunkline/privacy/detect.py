@@ -5,6 +5,7 @@ the smaller harm. The order: what is known of this caller, addresses of mail and
 birth, streets, identifiers, the entity model, names, and words that nothing explains.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -84,22 +85,25 @@ class SpeechDetector:
 
 def resolved(text: str, found: Iterable[Span]) -> list[Span]:
     """*found*, the surest first, without overlaps and in order; a part that is cut stays a span."""
-    kept: list[Span] = []
+    kept: list[Span] = []  # always in order and apart
     for span in found:
-        pieces = [span]
-        for other in kept:
-            pieces = [part for piece in pieces for part in _outside(text, piece, other)]
-        kept += pieces
-    return sorted(kept, key=lambda span: span.start)
+        at = bisect_right(kept, span.start, key=lambda it: it.end)
+        behind = at
+        while behind < len(kept) and kept[behind].start < span.end:
+            behind += 1
+        taken = kept[at:behind]
+        starts = [span.start, *(max(it.end, span.start) for it in taken)]
+        ends = [*(it.start for it in taken), span.end]
+        gaps = [_part(text, span, *gap) for gap in zip(starts, ends, strict=True)]
+        parts = [part for part in gaps if part is not None] if taken else [span]
+        kept[at:behind] = sorted([*taken, *parts], key=lambda it: it.start)
+    return kept
 
 
-def _outside(text: str, span: Span, other: Span) -> Iterator[Span]:
-    """The parts of *span* outside of *other* that hold a letter or a digit."""
-    if span.end <= other.start or other.end <= span.start:
-        yield span
-        return
-    for start, end in ((span.start, other.start), (other.end, span.end)):
-        if start < end and any(char.isalnum() for char in text[start:end]):
-            first = end - len(text[start:end].lstrip())
-            last = start + len(text[start:end].rstrip())
-            yield Span(first, last, span.kind, text[first:last].lower(), span.rule)
+def _part(text: str, span: Span, start: int, end: int) -> Span | None:
+    """Characters `start:end` of *span* without blanks around; None if they hold nothing to hide."""
+    if start >= end or not any(char.isalnum() for char in text[start:end]):
+        return None
+    first = end - len(text[start:end].lstrip())
+    last = start + len(text[start:end].rstrip())
+    return Span(first, last, span.kind, text[first:last].lower(), span.rule)

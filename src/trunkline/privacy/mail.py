@@ -26,8 +26,8 @@ _AT: Final = re.compile(rf"(?<!\S)(?:@|at) (?:the )?({_HOST}|{_FREE})(?!\S)")
 _SITE: Final = re.compile(
     rf"(?<!\S)(?:https? : / / )?(?:(?:www|w w w|dub dub dub) {_DOT} (?:[\w-]+ ){{0,3}}?)?"
     rf"((?!dot |at |is |on |the |to )[\w-]+(?: (?:-|dash|"
-    rf"hyphen) [\w-]+)*(?: {_DOT} (?!com )[\w-]+){{0,2}} {_DOT} "
-    rf"{_TLD}(?: {_DOT} (?:uk|au|nz))?)(?: (?:/|slash) [\w-]+)*(?!\S)"
+    rf"hyphen) [\w-]+){{0,4}}(?: {_DOT} (?!com )[\w-]+){{0,2}} {_DOT} "
+    rf"{_TLD}(?: {_DOT} (?:uk|au|nz))?)(?: (?:/|slash) [\w-]+){{0,6}}(?!\S)"
 )
 _STOPS: Final = listed(
     """
