@@ -31,7 +31,7 @@ def call(*, words: bool = True, recorded: bool = True) -> Plot:
     says(plot, 0, "May I have your name?", 1 * SECOND)
     plot.add("utterance.started", at=5 * SECOND, where=(1,))
     plot.add("utterance.ended", at=8 * SECOND, where=(1,))
-    said = {
+    said: dict[str, object] = {
         "text": "sure it's grace",
         "words": [
             ["sure", 5 * SECOND, 5 * SECOND + 3000],
