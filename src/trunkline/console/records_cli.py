@@ -67,14 +67,23 @@ def show_record(
         Path | None, typer.Option(help="Write transcript.md and recording.wav into this directory.")
     ] = None,
     config: Keys = None,
+    redacted: Annotated[
+        bool, typer.Option("--redacted", help="Without what is personal, in text and audio.")
+    ] = False,
+    region: Annotated[
+        str, typer.Option(help="With --redacted: whose numbers have no country code.")
+    ] = "US",
 ) -> None:
     """Verify a call's journal and show what it proves."""
-    from trunkline.console import keeping, reading  # noqa: PLC0415  # loads the audio libraries
+    from trunkline.console import keeping, reading, redacting  # noqa: PLC0415  # audio libraries
     from trunkline.console.archiving import place_of  # noqa: PLC0415  # so does this
 
     with keeping.desk(place_of(directory, config), "show") as desk:
         found = desk.find(call, "show")
-        typer.echo(reading.shown(desk.store, found.call, to))
+        if redacted:
+            typer.echo(redacting.shown(found, redacting.learner(region, config), to))
+        else:
+            typer.echo(reading.shown(desk.store, found.call, to))
 
 
 @records_app.command("play")
