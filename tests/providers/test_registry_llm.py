@@ -9,6 +9,7 @@ from trunkline.errors import EgressRefused
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.providers.reaching import Resources
 from trunkline.providers.registry import build
+from trunkline.testing.virtual_loop import Refused
 from trunkline.types import CallId, DataClass, Message, Prompt, Where
 
 
@@ -49,3 +50,21 @@ def test_a_language_model_of_a_vendor_is_reached_by_its_name_alone(api: str, add
         said = refused(wrong, "spare")
         assert said.startswith("phones.yaml:6: endpoints.spare: ")
         assert says in said
+
+
+def test_a_model_whose_zone_takes_pseudonyms_only_gets_nothing_else() -> None:
+    """The bytes that would leave hold no name, and the gate is told what they are."""
+    noted: list[EgressDecision] = []
+    text = FILE.replace("audio, prompt, speech_text", "audio, pseudonymised, speech_text")
+
+    async def test(resources: Resources) -> None:
+        noting = Resources(resources.session, Gate(noted.append), {})
+        stage = build(parse(text, "phones.yaml"), "mind", noting)
+        prompt = Prompt((Message("user", "my name is sarah miller"),))
+        context = Context(Where(CallId("c")), DataClass.PROMPT)
+        with pytest.raises(Refused):  # by the test's loop: it was let out, and there is no network
+            async with stage.open(prompt, context):
+                pass
+
+    in_a_worker(test)
+    assert [(it.data_class, it.allowed) for it in noted] == [(DataClass.PSEUDONYMISED, True)]

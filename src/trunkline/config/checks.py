@@ -15,7 +15,7 @@ from trunkline.core.health import Expected
 from trunkline.core.speech_plan import PRIORS
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
-from trunkline.types import LLM, TTS, StageName
+from trunkline.types import LLM, TTS, DataClass, StageName
 
 _SECRET = re.compile(
     r"(?:.*_)?(?:api_?key|key|secret|password|passwd|token|authorization)", re.IGNORECASE
@@ -208,7 +208,8 @@ def _route_faults(
         else:
             zone = _mapping(endpoints[name]).get("zone")
             accepts = _mapping(zones.get(zone)).get("accepts") if isinstance(zone, str) else None
-            if isinstance(accepts, list) and needs not in accepts:
+            takes = [needs, DataClass.PSEUDONYMISED.value] if stage == LLM else [needs]
+            if isinstance(accepts, list) and not set(takes) & set(map(str, accepts)):
                 what = f"zone {zone!r} of {name!r} does not accept {needs!r}, which {stage} sends"
                 mend = (
                     f"Add {needs} to zones.{zone}.accepts if its contract allows, or choose another"

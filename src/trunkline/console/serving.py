@@ -1,6 +1,7 @@
 """From a configuration to a running worker: everything that `trunkline serve` puts together."""
 
 import asyncio
+import functools
 import gc
 import logging
 import os
@@ -14,7 +15,7 @@ from typing import Literal
 from trunkline.agent.practice import RIVERSIDE_DENTAL, load_practice
 from trunkline.calls.worker import ClosableJournal, Worker
 from trunkline.config.load import ConfigErrors
-from trunkline.config.models import Config
+from trunkline.config.models import AgentConfig, Config
 from trunkline.console.archiving import archive_keys, configured, policy
 from trunkline.console.assembly import Assembly, check_language
 from trunkline.console.gatewaying import clients, keys, mount
@@ -23,6 +24,7 @@ from trunkline.errors import ConfigError, InputError, TrunklineError
 from trunkline.net.gate import EgressDecision, Gate
 from trunkline.net.http import client_session
 from trunkline.ops.meter import Meter, OwnDoor
+from trunkline.providers.pseudonyms import Vaults, vaults_for
 from trunkline.providers.reaching import Resources
 from trunkline.providers.registry import Apis, build
 from trunkline.records.finder import ProcessFinder
@@ -135,7 +137,8 @@ async def working(
             """A repeat to another replica takes the place of one that failed."""
             parts.worker.router.budget.failover()
 
-        resources = Resources(session, gate, os.environ, retried)
+        vaults = _vaults(config.agents[agent_name])
+        resources = Resources(session, gate, os.environ, retried, vaults=vaults)
         stack.callback(resources.pool.close)
         parts: Assembly = Assembly(config, agent_name, resources, tell)
         stack.push_async_callback(parts.close)
@@ -175,6 +178,16 @@ async def working(
                 await server.close(config.server.drain_s)
                 for task in beside:
                     task.cancel()
+
+
+def _vaults(agent: AgentConfig) -> Callable[[], Vaults]:
+    """Those of its calls; loaded only where some model may see pseudonyms only."""
+
+    @functools.cache
+    def vaults() -> Vaults:
+        return vaults_for((agent.practice or RIVERSIDE_DENTAL).read_text("utf-8"))
+
+    return vaults
 
 
 async def with_clerk(config: Config, name: str) -> WorkerRecords:

@@ -322,13 +322,19 @@ class Supervisor:
         self._group.create_task(self._wait(connection))
 
     async def _wait(self, connection: socket.socket) -> None:
-        """For a worker that reports, rather than send somebody away whom it may know."""
-        if not self._draining:
-            self._reports.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_S):
+        """For a worker that reports, rather than send somebody away whom it may know.
+
+        Again and again: of fifty callers whose worker has died some find the channel to the other
+        one full, which empties it in its next turn.
+        """
+        given = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                while not given and not self._draining:
+                    self._reports.clear()
                     await self._reports.wait()
-        if not self._give(connection):
+                    given = self._give(connection)
+        if not given and not self._give(connection):
             await self._refuse(connection)
         self._refusing -= 1
 

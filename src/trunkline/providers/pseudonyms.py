@@ -15,6 +15,7 @@ Rules
 """
 
 import json
+import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -25,7 +26,9 @@ from typing_extensions import override
 
 from trunkline.contracts import Context, Stage
 from trunkline.errors import EndpointError, Fault, InputError
+from trunkline.privacy.detect import Rules, SpeechDetector
 from trunkline.privacy.rehydrate import Rehydrator, rehydrated, residual
+from trunkline.privacy.slots import expected_kinds
 from trunkline.privacy.spans import Detector, Kind
 from trunkline.privacy.surrogates import Vault
 from trunkline.types import (
@@ -90,6 +93,15 @@ class Vaults:
             _strings(message.content, text) if message.role == "tool" else text(message.content)
         )
         return replace(message, content=content, tool_calls=calls)
+
+
+def vaults_for(*agent: str, region: str = "US") -> Vaults:
+    """The vaults of a worker whose agent's own words are those of the texts *agent*.
+
+    *region*: whose phone numbers have no country code.
+    """
+    detector = SpeechDetector(Rules(region, agent=agent))
+    return Vaults(detector, expected_kinds, os.urandom)
 
 
 class PseudonymousLlm(Stage[Prompt, Delta]):

@@ -20,6 +20,7 @@ from trunkline.net.http import SseStage
 from trunkline.net.raw import Pool
 from trunkline.net.replicas import ReplicatedStage
 from trunkline.net.websocket import WebSocketStage
+from trunkline.providers.pseudonyms import Vaults, vaults_for
 from trunkline.types import Delta, Endpoint, Prompt
 
 AnyStage: TypeAlias = Stage[Any, Any]
@@ -33,6 +34,7 @@ class Resources:
     """What stages share: the HTTP session, the egress gate, and where keys are looked up.
 
     *retried* is told of each request that is sent once more inside an endpoint, to a replica.
+    *vaults* are those of the worker's calls, for models that may see pseudonyms only.
     """
 
     session: ClientSession
@@ -40,6 +42,7 @@ class Resources:
     environ: Mapping[str, str]
     retried: Callable[[], None] = lambda: None
     pool: Pool = field(default_factory=Pool)
+    vaults: Callable[[], Vaults] = vaults_for
 
 
 def key_of(config: EndpointConfig, resources: Resources) -> str | None:

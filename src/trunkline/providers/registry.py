@@ -20,8 +20,9 @@ from trunkline.config.load import endpoint as endpoint_of
 from trunkline.config.models import Config
 from trunkline.errors import ConfigError, InputError
 from trunkline.providers.factories import BUILT_IN, Apis, Factory
+from trunkline.providers.pseudonyms import PseudonymousLlm
 from trunkline.providers.reaching import AnyStage, Resources
-from trunkline.types import Endpoint, StageName
+from trunkline.types import LLM, DataClass, Endpoint, StageName
 
 __all__ = ["BUILT_IN", "GROUP", "Apis", "Factory", "build", "installed", "with_plugins"]
 
@@ -82,9 +83,14 @@ def build(config: Config, name: str, resources: Resources, apis: Apis | None = N
             mend += f" Known for {endpoint.stage}: {', '.join(sorted(known))}"
         raise config.error(("endpoints", name, "api"), what, mend)
     try:
-        return factory(settings, endpoint, resources)
+        stage = factory(settings, endpoint, resources)
     except InputError as error:
         raise placed(config, name, error) from error
+    accepts = endpoint.zone.accepts
+    pseudonyms_only = DataClass.PSEUDONYMISED in accepts and DataClass.PROMPT not in accepts
+    if endpoint.stage == LLM and pseudonyms_only:
+        return PseudonymousLlm(stage, resources.vaults())
+    return stage
 
 
 def placed(config: Config, name: str, error: InputError) -> ConfigError:
