@@ -108,6 +108,7 @@ async def test_before_the_first_word_a_failure_is_a_status() -> None:
     assert headers["Retry-After"] == "1"
     async with rig(fault({"kind": "status", "status": 429, "retry_after_s": 7})) as r:
         status, body, headers = await r.ask()
+        assert len(r.servers[0].requests) == 1  # nobody asks again before its time
     assert (status, headers["Retry-After"], body["error"]["type"]) == (429, "7", "rate_limit_error")
 
 

@@ -91,6 +91,32 @@ class Try:
         return self.stage.endpoint.name
 
 
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """The answer went over from one endpoint to another (or to itself, asked again). *tried*: who
+    was asked in vain between the two."""
+
+    old: str
+    new: str
+    fault: Fault
+    kind: words.Kind
+    tried: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> dict[str, object]:
+        """As clients read it."""
+        told: dict[str, object] = {
+            "from": self.old,
+            "to": self.new,
+            "fault": self.fault.value,
+            "kind": self.kind.value,
+        }
+        return told | ({"tried": self.tried} if self.tried else {})
+
+    def __str__(self) -> str:
+        return f"{'>'.join((self.old, *self.tried, self.new))};{self.fault.value}"
+
+
 class Exchange:
     """Asks the endpoints of *model* for *prompt* and writes the answer to *outbox*."""
 
@@ -108,7 +134,7 @@ class Exchange:
         self._model, self._prompt, self._where = model, prompt, where
         self._router, self._state, self._outbox, self._clock = router, state, outbox, clock
         self.tries: list[Try] = []
-        self.failovers: list[dict[str, object]] = []
+        self.failovers: list[Failover] = []
         self.end: words.Settle | None = None
         self._leader: int | None = None
         self._wake: asyncio.Future[None] | None = None
@@ -284,7 +310,8 @@ class Exchange:
             case words.Suspect(number, fault, silent_s, _):
                 self.tries[number].fault = fault
                 self.tries[number].silent_s = silent_s
-            case words.Cancel(number, why):
+            case words.Cancel(number, why, fault):
+                self.tries[number].fault = fault or self.tries[number].fault
                 self._stop(self.tries[number], why)
             case words.Fill():
                 pass  # a reader is not kept company
@@ -293,18 +320,15 @@ class Exchange:
         """Another endpoint than the first one tried has taken over."""
         self._leader = number
         new = self.tries[number]
-        old = self.tries[number - 1 if instead_of is None and number else instead_of or 0]
+        before = number - 1 if instead_of is None and number else instead_of or 0
+        old = self.tries[before]
         if new is old:
             return
         fault = old.fault or Fault.SILENT
-        log.warning("%s: %s for %s (%s)", self._where.call, new.name, old.name, fault.value)
-        told: dict[str, object] = {
-            "from": old.name,
-            "to": new.name,
-            "fault": fault.value,
-            "kind": new.kind.value,
-        }
-        self.failovers.append(told)
+        how = "again" if new.name == old.name else f"for {old.name}"
+        log.warning("%s: %s %s (%s)", self._where.call, new.name, how, fault.value)
+        tried = tuple(dict.fromkeys(it.name for it in self.tries[before + 1 : number]))
+        self.failovers.append(Failover(old.name, new.name, fault, new.kind, tried))
 
     def _measured(self, number: int, what: Measure, seconds: float, times: int) -> None:
         """The router learns it; of an attempt that was made because another was late, twice."""
@@ -325,8 +349,9 @@ class Exchange:
         if attempt.fault is None:
             return
         error = EndpointError(attempt.name, attempt.fault, why, deadline_s=attempt.silent_s)
-        # Silence before the first token was measured as time; it is no fault on top of that.
-        self._failed(attempt, error, booked=attempt.fault is Fault.SILENT)
+        # Silence before the first token was measured as time; it is no fault on top of that. Words
+        # that do not join on to another's are no fault of the service.
+        self._failed(attempt, error, booked=attempt.fault in {Fault.SILENT, Fault.MALFORMED})
 
     def _settle(self, end: words.Settle) -> None:
         self.end = end

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from trunkline.core.health import Breaker
 from trunkline.core.routing import Router
 from trunkline.errors import EgressRefused, EndpointError, Fault
 from trunkline.gateway import answers
-from trunkline.gateway.exchange import ChatModel, Exchange, Outbox, theirs
+from trunkline.gateway.exchange import ChatModel, Exchange, Outbox, Try, theirs
 from trunkline.gateway.keys import Client, Keys
 from trunkline.gateway.metrics import CONTENT_TYPE, Metrics
 from trunkline.gateway.outboxes import Collected, Streamed
@@ -214,7 +215,7 @@ class Gateway:
             for it in exchange.tries:
                 metrics.attempts.add(it.name, it.kind.value, it.fault.value if it.fault else "")
             for told in exchange.failovers:
-                metrics.failovers.add(*(str(told[it]) for it in ("from", "to", "fault", "kind")))
+                metrics.failovers.add(told.old, told.new, told.fault.value, told.kind.value)
             if account.first_at is not None:
                 metrics.ttft.add(account.first_at - account.began, account.model, served)
         if log.isEnabledFor(logging.INFO):
@@ -327,16 +328,16 @@ def _no_model(name: str) -> Refusal:
 
 def _unanswered(model: str, exchange: Exchange) -> Refusal:
     """Why nobody has answered, or not to the end, as the client is told."""
-    errors = [(it.name, it.error) for it in exchange.tries if it.error is not None]
-    asked = [error for _, error in errors if theirs(error)]
-    if asked and len(asked) == len(errors):
+    tries = exchange.tries
+    asked = [it.error for it in tries if it.error is not None and theirs(it.error)]
+    if asked and len(asked) == len(tries):
         said = asked[-1]
         detail = said.detail if isinstance(said, EndpointError) else str(said)
-        return Refusal(400, f"{exchange.tries[-1].name} refused the request: {detail}", "refused")
-    faults = "; ".join(f"{name}: {_fault(error)}" for name, error in errors) or "all were silent"
+        return Refusal(400, f"{tries[-1].name} refused the request: {detail}", "refused")
+    faults = _faults(tries)
     headers = _told_headers(exchange)
-    pauses = [e.retry_after_s for _, e in errors if _throttled(e)]
-    if errors and len(pauses) == len(errors):
+    pauses = [it.error.retry_after_s for it in tries if _throttled(it.error)]
+    if tries and len(pauses) == len(tries):
         wait_s = min((it for it in pauses if it is not None), default=RETRY_AFTER_S)
         message = f"every endpoint of {model!r} pushes back ({faults})"
         return Refusal(429, message, "throttled", retry_after_s=wait_s, headers=headers)
@@ -344,11 +345,22 @@ def _unanswered(model: str, exchange: Exchange) -> Refusal:
     return Refusal(503, message, "no_endpoint_left", retry_after_s=RETRY_AFTER_S, headers=headers)
 
 
-def _fault(error: EndpointError | EgressRefused) -> str:
-    return error.fault.value if isinstance(error, EndpointError) else "forbidden by policy"
+def _faults(tries: Iterable[Try]) -> str:
+    """What became of all attempts: each endpoint is named with each of its faults."""
+    counted = Counter(f"{it.name}: {_fault(it)}" for it in tries)
+    return "; ".join(f"{told} ({n} times)" if n > 1 else told for told, n in counted.items())
 
 
-def _throttled(error: EndpointError | EgressRefused) -> TypeGuard[EndpointError]:
+def _fault(attempt: Try) -> str:
+    error = attempt.error
+    if isinstance(error, EgressRefused):
+        return "forbidden by policy"
+    if error is None:  # it ran until nobody waited any longer
+        return (Fault.STALLED if attempt.said else Fault.SILENT).value
+    return error.fault.value
+
+
+def _throttled(error: EndpointError | EgressRefused | None) -> TypeGuard[EndpointError]:
     return isinstance(error, EndpointError) and error.fault is Fault.THROTTLED
 
 
@@ -356,7 +368,7 @@ def _told(exchange: Exchange) -> dict[str, object]:
     return {
         "endpoint": exchange.served_by,
         "attempts": len(exchange.tries),
-        "failovers": exchange.failovers,
+        "failovers": [it.told for it in exchange.failovers],
     }
 
 
@@ -364,8 +376,7 @@ def _told_headers(exchange: Exchange) -> dict[str, str]:
     """Who answers, as far as it is known when the headers are written."""
     told = {"X-Trunkline-Endpoint": exchange.served_by} if exchange.served_by else {}
     if exchange.failovers:
-        changes = (f"{it['from']}>{it['to']};{it['fault']}" for it in exchange.failovers)
-        told["X-Trunkline-Failover"] = ", ".join(changes)
+        told["X-Trunkline-Failover"] = ", ".join(map(str, exchange.failovers))
     return told
 
 
