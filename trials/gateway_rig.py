@@ -14,10 +14,11 @@ from trials.openai_rig import ENDPOINT
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.seam import Hold
+from trunkline.gateway.door import Limits
 from trunkline.gateway.exchange import ChatModel
 from trunkline.gateway.keys import Client, Keys
 from trunkline.gateway.metrics import Metrics
-from trunkline.gateway.server import Gateway, Limits
+from trunkline.gateway.server import Gateway
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
 from trunkline.net.raw import Pool

@@ -12,8 +12,8 @@ import pytest
 from trials.gateway_rig import ASKED, POLICY, rig
 from trunkline.core.lane import spoken_chars_per_s
 from trunkline.core.seam import Hold
+from trunkline.gateway.door import Limits
 from trunkline.gateway.keys import Client
-from trunkline.gateway.server import Limits
 from trunkline.providers.embedded.chat import ChatReply
 from trunkline.testing.chat import FixedModel, opening_hours, tokens
 from trunkline.testing.faults import FaultScript

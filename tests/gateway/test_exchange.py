@@ -278,9 +278,12 @@ async def test_one_body_is_begun_again_by_another_endpoint() -> None:
 
 async def test_who_was_asked_in_vain_is_told() -> None:
     """An answer that comes back to its first endpoint says who was tried between."""
-    turns = iter([breaking(3, (0.01, CUT)), rest])
+    first = breaking(3, (0.01, CUT))
     gone = EndpointError("b", Fault.UNAVAILABLE, "HTTP 503")
-    reader, exchange, _, _ = await asked(lambda it: next(turns)(it), lambda _: [(0.01, gone)])
+    reader, exchange, _, _ = await asked(
+        lambda prompt: (rest if prompt.continue_final else first)(prompt),
+        lambda _: [(0.01, gone)],
+    )
     assert reader.text == ANSWER
     (change,) = exchange.failovers
     assert str(change) == "a>b>a;cut"

@@ -22,6 +22,7 @@ from trunkline.core.routing import CallState, Router
 from trunkline.core.seam import Hold, sentences
 from trunkline.core.splice import rejoining
 from trunkline.errors import EgressRefused, EndpointError, Fault
+from trunkline.gateway.door import Failover
 from trunkline.types import (
     DataClass,
     Delta,
@@ -51,6 +52,7 @@ class ChatModel:
     hold: Hold = "none"
     language: str = "en"
     policy: words.AttemptPolicy = field(default_factory=words.AttemptPolicy)
+    paths = "/v1/chat/completions and /v1/responses"
 
 
 class Outbox(Protocol):
@@ -89,32 +91,6 @@ class Try:
     def name(self) -> str:
         """Its endpoint."""
         return self.stage.endpoint.name
-
-
-@dataclass(frozen=True, slots=True)
-class Failover:
-    """The answer went over from one endpoint to another (or to itself, asked again). *tried*: who
-    was asked in vain between the two."""
-
-    old: str
-    new: str
-    fault: Fault
-    kind: words.Kind
-    tried: tuple[str, ...] = ()
-
-    @property
-    def told(self) -> dict[str, object]:
-        """As clients read it."""
-        told: dict[str, object] = {
-            "from": self.old,
-            "to": self.new,
-            "fault": self.fault.value,
-            "kind": self.kind.value,
-        }
-        return told | ({"tried": self.tried} if self.tried else {})
-
-    def __str__(self) -> str:
-        return f"{'>'.join((self.old, *self.tried, self.new))};{self.fault.value}"
 
 
 class Exchange:

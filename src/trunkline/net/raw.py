@@ -354,9 +354,11 @@ class Pool:
         made = await start_connection(
             addresses, happy_eyeballs_delay=ATTEMPT_S, interleave=1, loop=loop
         )
-        secured = {"ssl": self._tls, "server_hostname": host} if tls else {}
+        secure, name = (self._tls, host) if tls else (None, None)
         try:
-            _, connection = await loop.create_connection(Connection, sock=made, **secured)
+            _, connection = await loop.create_connection(
+                Connection, sock=made, ssl=secure, server_hostname=name
+            )
         except BaseException:  # a handshake that failed or was left: the socket is nobody's
             made.close()
             raise
