@@ -4,12 +4,10 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from functools import wraps
 
 import pytest
 
-from trials.gateway_rig import ASKED, POLICY, rig
+from trials.gateway_rig import ASKED, POLICY, rig, trial
 from trunkline.core.lane import spoken_chars_per_s
 from trunkline.core.seam import Hold
 from trunkline.gateway.door import Limits
@@ -44,20 +42,6 @@ STARTS: dict[str, dict[str, object]] = {
 def fault(script: dict[str, object]) -> list[FaultScript]:
     """The fault as a script."""
     return [FaultScript.parse(script)]
-
-
-def trial(body: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Run *body* in real time, within a minute."""
-
-    @wraps(body)
-    def run(*args: object, **more: object) -> None:
-        async def main() -> None:
-            async with asyncio.timeout(60):
-                await body(*args, **more)
-
-        asyncio.run(main())
-
-    return run
 
 
 @pytest.fixture(autouse=True)

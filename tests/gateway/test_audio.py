@@ -77,7 +77,7 @@ async def test_what_nobody_can_say_is_lost() -> None:
     gone = EndpointError("a", Fault.REFUSED, "HTTP 401")
     sound, notes, pcm = await spoken(SimTts("a", broken={"We": gone}))
     assert sound.lost
-    assert pcm == b""
+    assert seconds(pcm) < 0.01
     assert notes.faults == "a: refused"
     assert notes.served_by == ""
 
