@@ -162,7 +162,7 @@ async def test_a_recording_is_written_down(kind: str) -> None:
     [
         ({"file": b""}, 400, "file"),
         ({"file": b"RIFF, but no more"}, 400, "file"),
-        ({"file": io.BytesIO(bytes(4 << 20))}, 413, "file"),
+        ({"file": io.BytesIO(bytes(4 << 20))}, 413, "body"),
         ({"model": "nobody"}, 404, "model"),
         ({"model": "v"}, 400, "model"),
         ({"response_format": "srt"}, 400, "response_format"),

@@ -11,7 +11,7 @@ from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Breaker
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.seam import Hold
-from trunkline.errors import EgressRefused, EndpointError, Fault
+from trunkline.errors import EgressRefused, EndpointError, Fault, InputError
 from trunkline.gateway.exchange import ChatModel, Exchange
 from trunkline.testing.simulated import FOREVER, Beat, SimLlm, tokens
 from trunkline.types import (
@@ -305,3 +305,15 @@ async def test_words_that_do_not_join_on_are_a_fault_of_their_attempt() -> None:
     ]
     assert "do not join on" in str(exchange.tries[1].error)
     assert router.health("b").breaker(Mono(asyncio.get_running_loop().time())) is Breaker.CLOSED
+
+
+async def test_what_a_protocol_has_no_words_for_is_the_client_s_fault() -> None:
+    """Another endpoint may have them; this one is well."""
+
+    def speechless(_: Prompt) -> Iterable[Beat[Delta]]:
+        raise InputError("tool_choice: it cannot be said")
+
+    reader, exchange, _, router = await asked(speechless, rest)
+    assert reader.text == ANSWER
+    assert exchange.tries[0].fault is Fault.REFUSED
+    assert router.health("a").breaker(Mono(asyncio.get_running_loop().time())) is Breaker.CLOSED

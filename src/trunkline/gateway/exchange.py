@@ -21,7 +21,7 @@ from trunkline.core.relay import Relay
 from trunkline.core.routing import CallState, Router
 from trunkline.core.seam import Hold, sentences
 from trunkline.core.splice import rejoining
-from trunkline.errors import EgressRefused, EndpointError, Fault
+from trunkline.errors import EgressRefused, EndpointError, Fault, InputError
 from trunkline.gateway.door import Failover
 from trunkline.types import (
     DataClass,
@@ -239,6 +239,9 @@ class Exchange:
             self._broke(number, attempt, EndpointError(attempt.name, Fault.CUT, detail))
         except (EndpointError, EgressRefused) as error:
             self._broke(number, attempt, error)
+        except InputError as error:  # what the client asked cannot be said in this protocol
+            detail = f"HTTP 400, before it was sent: {error}"
+            self._broke(number, attempt, EndpointError(attempt.name, Fault.REFUSED, detail))
 
     def _broke(self, number: int, attempt: Try, error: Failure) -> None:
         if attempt.ended:
