@@ -114,6 +114,7 @@ class Exchange:
         self.end: words.Settle | None = None
         self._leader: int | None = None
         self._wake: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._news = self._held_up = self.left = False
         self._room = asyncio.Event()
 
@@ -148,9 +149,15 @@ class Exchange:
         self._stages = [stages[name] for name in plan.candidates]
         exact = frozenset(n for n, it in stages.items() if it.endpoint.continuation != "turn")
         self._machine = Relay(model.policy, plan, self._state.purse, exact=exact, hold=model.hold)
+        try:
+            await self._answer(flush)
+        finally:
+            self._unset()
+
+    async def _answer(self, flush: Callable[["Exchange"], Awaitable[bool]]) -> None:
         async with asyncio.TaskGroup() as group:
             self._group = group
-            self._feed(words.Begin(language=model.language))
+            self._feed(words.Begin(language=self._model.language))
             over = False
             while not over and not self.left:
                 await self._wait()
@@ -171,21 +178,37 @@ class Exchange:
         return Mono(self._clock())
 
     async def _wait(self) -> None:
-        """Until there is news for the client, or the machine has something to do."""
+        """Until there is news for the client, or the machine has something to do.
+
+        One timer serves the whole answer: each token moves the deadline away, and to make another
+        timer for each costs more than to be woken now and then for nothing.
+        """
         loop = asyncio.get_running_loop()
         while self.end is None and not self._news and not self.left:
             due = self._machine.deadline()
+            if due is not None and self._clock() >= due:
+                self._feed(words.Tick())
+                if self.end is not None or self._news:
+                    break
+                due = self._machine.deadline()
+            if due is not None and (self._timer is None or due < self._timer.when()):
+                self._unset()
+                self._timer = loop.call_at(due, self._due)
             self._wake = loop.create_future()
-            timer = None if due is None else loop.call_at(due, self._rouse)
             try:
                 await self._wake
             finally:
                 self._wake = None
-                if timer is not None:
-                    timer.cancel()
-            if due is not None and self._clock() >= due:
-                self._feed(words.Tick())
         self._news = False
+
+    def _due(self) -> None:
+        self._timer = None
+        self._rouse()
+
+    def _unset(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():

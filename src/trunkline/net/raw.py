@@ -34,7 +34,7 @@ IDLE_S: Final = 60.0
 IDLE_MAX: Final = 64
 """Connections that are kept for one address."""
 
-ATTEMPT_S: Final = 0.25
+_ATTEMPT_S: Final = 0.25
 """One address has so long for itself before the next is tried beside it: RFC 8305, section 5."""
 
 _BODILESS = {204, 304}
@@ -342,7 +342,7 @@ class Pool:
 
     async def _connected(self, host: str, port: int, *, tls: bool) -> Connection:
         """Over the first of the host's addresses that answers: a route of IPv6 that is broken costs
-        `ATTEMPT_S`, not the deadline."""
+        `_ATTEMPT_S`, not the deadline."""
         if self._resolver is None:
             self._resolver = LastGoodResolver()
         found = await self._resolver.resolve(host, port, socket.AF_UNSPEC)
@@ -352,7 +352,7 @@ class Pool:
         ]
         loop = asyncio.get_running_loop()
         made = await start_connection(
-            addresses, happy_eyeballs_delay=ATTEMPT_S, interleave=1, loop=loop
+            addresses, happy_eyeballs_delay=_ATTEMPT_S, interleave=1, loop=loop
         )
         secure, name = (self._tls, host) if tls else (None, None)
         try:
