@@ -8,8 +8,7 @@ waits, and so does its provider. `calls.think` is the same for a call, whose voi
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -22,6 +21,7 @@ from trunkline.core.routing import CallState, Router
 from trunkline.core.seam import Hold, sentences
 from trunkline.core.splice import rejoining
 from trunkline.errors import EgressRefused, EndpointError, Fault, InputError
+from trunkline.gateway.batches import opened
 from trunkline.gateway.door import Failover
 from trunkline.types import (
     DataClass,
@@ -39,8 +39,6 @@ log = logging.getLogger(__name__)
 
 _THEIRS = re.compile(r"HTTP (400|413|422)\b")
 """A refusal of what the client asked, which says nothing about the endpoint."""
-_Batched = AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]
-_Batches = Callable[[Prompt, Context], _Batched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +182,11 @@ class Exchange:
         timer for each costs more than to be woken now and then for nothing.
         """
         loop = asyncio.get_running_loop()
-        while self.end is None and not self._news and not self.left:
+        while not self._stirred():
             due = self._machine.deadline()
             if due is not None and self._clock() >= due:
                 self._feed(words.Tick())
-                if self.end is not None or self._news:
+                if self._stirred():
                     break
                 due = self._machine.deadline()
             if due is not None and (self._timer is None or due < self._timer.when()):
@@ -200,6 +198,9 @@ class Exchange:
             finally:
                 self._wake = None
         self._news = False
+
+    def _stirred(self) -> bool:
+        return self._news or self.left or self.end is not None
 
     def _due(self) -> None:
         self._timer = None
@@ -248,7 +249,7 @@ class Exchange:
     async def _attempt(self, number: int, attempt: Try, prompt: Prompt) -> None:
         context = Context(replace(self._where, attempt=number), DataClass.PROMPT)
         try:
-            async with _opened(attempt.stage, prompt, context) as batches:
+            async with opened(attempt.stage, prompt, context) as batches:
                 async for deltas in batches:
                     self._take(number, deltas)
                     self._rouse()
@@ -395,22 +396,3 @@ def theirs(error: Failure) -> bool:
     if isinstance(error, EgressRefused) or error.fault is not Fault.REFUSED:
         return False
     return _THEIRS.match(error.detail) is not None
-
-
-def _opened(stage: LlmStage, prompt: Prompt, context: Context) -> _Batched:
-    """The deltas as they came together, if the stage can tell."""
-    batches: _Batches | None = getattr(stage, "batches", None)
-    return _singly(stage, prompt, context) if batches is None else batches(prompt, context)
-
-
-@asynccontextmanager
-async def _singly(
-    stage: LlmStage, prompt: Prompt, context: Context
-) -> AsyncIterator[AsyncIterator[Sequence[Delta]]]:
-    async with stage.open(prompt, context) as deltas:
-        yield _one_by_one(deltas)
-
-
-async def _one_by_one(deltas: AsyncIterator[Delta]) -> AsyncIterator[Sequence[Delta]]:
-    async for delta in deltas:
-        yield (delta,)

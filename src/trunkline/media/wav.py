@@ -41,7 +41,8 @@ def read_bytes(data: bytes, *, name: str, length_max_s: float = LENGTH_MAX_S) ->
     Raises `InputError` as `read` does.
     """
     pcm = _decoded(BytesIO(data), name, length_max_s)
-    return np.rint(pcm.mean(axis=1)).astype(np.int16)
+    mixed: NDArray[np.int16] = np.rint(pcm.mean(axis=1)).astype(np.int16)
+    return mixed
 
 
 def _decoded(source: Path | str | BytesIO, name: str, length_max_s: float) -> NDArray[np.int16]:
