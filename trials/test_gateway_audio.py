@@ -219,7 +219,7 @@ async def test_the_official_sdk_understands_all_of_it() -> None:
     stages = SimLlm("a", breaks), SimLlm("b", rest)
     for stage in stages:
         stage.endpoint = replace(stage.endpoint, continuation="prefix")
-    models = {
+    models: dict[str, Model] = {
         "fast": ChatModel("fast", stages),
         "say": AudioModel("say", TTS, (SimTts("v"),)),
         "listen": AudioModel("listen", STT, (SimStt("e", ["We are open."] * 9),)),
