@@ -3,9 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import Any, Literal
 
 import aiohttp
@@ -14,10 +15,11 @@ from trials.openai_rig import ENDPOINT
 from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.seam import Hold
+from trunkline.gateway.door import Limits
 from trunkline.gateway.exchange import ChatModel
 from trunkline.gateway.keys import Client, Keys
 from trunkline.gateway.metrics import Metrics
-from trunkline.gateway.server import Gateway, Limits
+from trunkline.gateway.server import Gateway
 from trunkline.net.gate import Gate
 from trunkline.net.http import SseStage
 from trunkline.net.raw import Pool
@@ -176,3 +178,17 @@ async def rig(
         yield Rig(f"http://127.0.0.1:{port.port}", servers, client, port)
         await client.close()
         await asyncio.sleep(0.05)
+
+
+def trial(body: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run *body* in real time, within a minute."""
+
+    @wraps(body)
+    def run(*args: object, **more: object) -> None:
+        async def main() -> None:
+            async with asyncio.timeout(60):
+                await body(*args, **more)
+
+        asyncio.run(main())
+
+    return run

@@ -4,16 +4,14 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from functools import wraps
 
 import pytest
 
-from trials.gateway_rig import ASKED, POLICY, rig
+from trials.gateway_rig import ASKED, POLICY, rig, trial
 from trunkline.core.lane import spoken_chars_per_s
 from trunkline.core.seam import Hold
+from trunkline.gateway.door import Limits
 from trunkline.gateway.keys import Client
-from trunkline.gateway.server import Limits
 from trunkline.providers.embedded.chat import ChatReply
 from trunkline.testing.chat import FixedModel, opening_hours, tokens
 from trunkline.testing.faults import FaultScript
@@ -44,20 +42,6 @@ STARTS: dict[str, dict[str, object]] = {
 def fault(script: dict[str, object]) -> list[FaultScript]:
     """The fault as a script."""
     return [FaultScript.parse(script)]
-
-
-def trial(body: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Run *body* in real time, within a minute."""
-
-    @wraps(body)
-    def run(*args: object, **more: object) -> None:
-        async def main() -> None:
-            async with asyncio.timeout(60):
-                await body(*args, **more)
-
-        asyncio.run(main())
-
-    return run
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +92,7 @@ async def test_before_the_first_word_a_failure_is_a_status() -> None:
     assert headers["Retry-After"] == "1"
     async with rig(fault({"kind": "status", "status": 429, "retry_after_s": 7})) as r:
         status, body, headers = await r.ask()
+        assert len(r.servers[0].requests) == 1  # nobody asks again before its time
     assert (status, headers["Retry-After"], body["error"]["type"]) == (429, "7", "rate_limit_error")
 
 

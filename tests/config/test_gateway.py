@@ -48,7 +48,7 @@ def test_the_page_shows_a_gateway_that_loads() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("{llm: [mind]}", "{hold: none}", "'llm' is missing"),
+        ("{llm: [mind]}", "{hold: none}", "give exactly one of llm, stt and tts"),
         ("{llm: [mind]}", "{llm: [mnid]}", "there is no endpoint 'mnid'"),
         ("{llm: [mind]}", "{llm: [ears]}", "'ears' is of stage 'stt'"),
         ("models: [fast]", "models: [slow]", "there is no model 'slow'"),

@@ -129,6 +129,18 @@ def test_text_that_does_not_join_on_is_a_failure() -> None:
     assert answer.machine.committed == "We are op"
 
 
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.THROTTLED])
+def test_nobody_who_refused_is_asked_again(fault: Fault) -> None:
+    """A client can wait by itself, and knows for how long; who only failed is asked again."""
+    alone = Answer("a")
+    assert alone.fail(0, fault, at=0.1) == ["settle None: failed"]
+    answer = Answer("ab")
+    assert answer.fail(0, fault, at=0.1) == ["launch 1 on 1: failover"]
+    assert answer.fail(1, at=0.2) == []
+    assert answer.wait(0.7) == ["0.60 launch 2 on 1: failover"]
+    assert answer.fail(2, fault, at=0.8) == ["settle None: failed"]
+
+
 def test_in_the_middle_of_a_sentence_who_continues_is_asked_first() -> None:
     """The order of the plan holds behind whole sentences, and for those that can continue."""
     middle, end, none = (

@@ -11,7 +11,7 @@ from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.health import Breaker
 from trunkline.core.routing import Router, RoutingPolicy
 from trunkline.core.seam import Hold
-from trunkline.errors import EgressRefused, EndpointError, Fault
+from trunkline.errors import EgressRefused, EndpointError, Fault, InputError
 from trunkline.gateway.exchange import ChatModel, Exchange
 from trunkline.testing.simulated import FOREVER, Beat, SimLlm, tokens
 from trunkline.types import (
@@ -124,7 +124,7 @@ async def test_a_broken_answer_is_completed(how: Beat[Delta], after: int) -> Non
     assert exchange.end is not None
     assert exchange.end.reason == "stop"
     assert exchange.served_by == "b"
-    assert exchange.failovers[0]["from"] == "a"
+    assert exchange.failovers[0].old == "a"
     assert stages[1].prompts[0].max_tokens == 100 - after
 
 
@@ -274,3 +274,46 @@ async def test_one_body_is_begun_again_by_another_endpoint() -> None:
     reader, _, stages, _ = await asked(breaking(4, (0.01, CUT)), rest, hold="all")
     assert reader.text == ANSWER
     assert stages[1].prompts == [PROMPT]
+
+
+async def test_who_was_asked_in_vain_is_told() -> None:
+    """An answer that comes back to its first endpoint says who was tried between."""
+    first = breaking(3, (0.01, CUT))
+    gone = EndpointError("b", Fault.UNAVAILABLE, "HTTP 503")
+    reader, exchange, _, _ = await asked(
+        lambda prompt: (rest if prompt.continue_final else first)(prompt),
+        lambda _: [(0.01, gone)],
+    )
+    assert reader.text == ANSWER
+    (change,) = exchange.failovers
+    assert str(change) == "a>b>a;cut"
+    assert change.told["tried"] == ("b",)
+
+
+async def test_words_that_do_not_join_on_are_a_fault_of_their_attempt() -> None:
+    """So that the error names its endpoint; the service is not blamed for them."""
+    other = "Our office is in the old town, opposite of the church, and it has two doors. " * 2
+    _, exchange, _, router = await asked(
+        breaking(3, (0.01, CUT)),
+        lambda _: tokens(other),
+        continuation="turn",
+        policy=replace(POLICY, attempts_max=2),
+    )
+    assert [(it.name, it.fault) for it in exchange.tries] == [
+        ("a", Fault.CUT),
+        ("b", Fault.MALFORMED),
+    ]
+    assert "do not join on" in str(exchange.tries[1].error)
+    assert router.health("b").breaker(Mono(asyncio.get_running_loop().time())) is Breaker.CLOSED
+
+
+async def test_what_a_protocol_has_no_words_for_is_the_client_s_fault() -> None:
+    """Another endpoint may have them; this one is well."""
+
+    def speechless(_: Prompt) -> Iterable[Beat[Delta]]:
+        raise InputError("tool_choice: it cannot be said")
+
+    reader, exchange, _, router = await asked(speechless, rest)
+    assert reader.text == ANSWER
+    assert exchange.tries[0].fault is Fault.REFUSED
+    assert router.health("a").breaker(Mono(asyncio.get_running_loop().time())) is Breaker.CLOSED

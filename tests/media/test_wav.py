@@ -137,3 +137,14 @@ def test_a_folder_that_is_missing_is_told(tmp_path: Path, noise: NDArray[np.int1
     """Writing into nowhere names the file and asks about the folder."""
     with pytest.raises(InputError, match=r"a\.wav: cannot be written"):
         wav.write_stereo(tmp_path / "no" / "a.wav", noise)
+
+
+def test_what_was_uploaded_is_read_without_a_file(tmp_path: Path, noise: NDArray[np.int16]) -> None:
+    """Channels are mixed; what is wrong is told by the name that it was given."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise, 8_000, subtype="PCM_16")
+    mixed = np.rint(noise.mean(axis=1)).astype(np.int16)
+    assert np.array_equal(wav.read_bytes(path.read_bytes(), name="file"), mixed)
+    for data, told in ((b"RIFF", "file: not readable"), (path.read_bytes(), "limit is 1 s")):
+        with pytest.raises(InputError, match=told):
+            wav.read_bytes(data, name="file", length_max_s=1.0)

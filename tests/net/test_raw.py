@@ -103,6 +103,17 @@ async def test_a_counted_body_ends_with_its_count() -> None:
     assert connection.alive
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_what_has_no_body_ends_with_its_head(status: int) -> None:
+    """With or without a word about its length; the connection stays good."""
+    for field in (b"", b"Content-Length: 7\r\n", b"Transfer-Encoding: chunked\r\n"):
+        connection, _ = asking()
+        connection.data_received(b"HTTP/1.1 %d X\r\n%s\r\n" % (status, field))
+        await connection.head()
+        assert await connection.read() == b""
+        assert connection.alive
+
+
 async def test_a_body_may_end_with_its_connection() -> None:
     """Where neither count nor chunks tell its end; the connection is not used again."""
     connection, _ = asking()

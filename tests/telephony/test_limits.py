@@ -41,7 +41,9 @@ MODULES = {
     "assembly": "trunkline.console.assembly",
     "raw": "trunkline.net.raw",
     "outboxes": "trunkline.gateway.outboxes",
-    "gateway": "trunkline.gateway.server",
+    "gateway": "trunkline.gateway.door",
+    "audio": "trunkline.gateway.audio",
+    "audio_parts": "trunkline.gateway.audio_parts",
     "metrics": "trunkline.gateway.metrics",
     "seam": "trunkline.core.seam",
     "framing": "trunkline.providers.embedded.framing",
@@ -56,7 +58,7 @@ def test_the_table_of_limits_says_what_the_code_does() -> None:
     rows = {(module, name): int(value) for module, name, value in ROW.findall(TABLE.read_text())}
     assert len(rows) > 25
     assert rows.pop(("server", "calls_max")) == TelephonyConfig().calls_max
-    for name in ("at_once_max", "connections_per_s", "body_bytes_max"):
+    for name in ("at_once_max", "connections_per_s", "body_bytes_max", "audio_bytes_max"):
         assert rows.pop(("gateway", name)) == GatewayConfig.model_fields[name].default
     for (module, name), value in rows.items():
         assert getattr(import_module(MODULES[module]), name) == value, f"{module}.{name}"

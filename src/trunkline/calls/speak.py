@@ -12,7 +12,7 @@ import numpy as np
 
 from trunkline.calls.steps import Desk, TtsStage, attempt, fault_of
 from trunkline.calls.timing import Timing
-from trunkline.calls.voice import Voice
+from trunkline.calls.voice import Mouth
 from trunkline.contracts import Context
 from trunkline.core import synthesis_words as words
 from trunkline.core.attempt_words import Kind
@@ -61,7 +61,7 @@ class Speaker:
     def __init__(
         self,
         desk: Desk,
-        voice: Voice,
+        voice: Mouth,
         where: Where,
         policy: words.SynthesisPolicy,
         *,

@@ -8,6 +8,7 @@ back.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +19,33 @@ from trunkline.types import FRAME_SAMPLES, Mono, SpokenWord
 
 SILENCE = b"\xff"
 """Mu-law zero."""
+
+
+class Mouth(Protocol):
+    """Where the audio of phrases goes: a caller's line, or whoever reads it."""
+
+    @property
+    def latest(self) -> int:
+        """The phrase that was expected last."""
+        ...
+
+    def expect(self, text: str, /) -> int:
+        """A phrase was given to the synthesiser; its number."""
+        ...
+
+    def queue(
+        self, phrase: int, pcm: bytes, words: Sequence[SpokenWord], *, complete: bool
+    ) -> None:
+        """More audio of *phrase* (16-bit, 8 kHz), of which phrases come in their order."""
+        ...
+
+    def drop(self, phrase: int, chars: int, /) -> None:
+        """No more of *phrase* will come than its first *chars* characters."""
+        ...
+
+    def silent_at(self, now: Mono, /) -> Mono:
+        """When silence is heard if nothing more comes."""
+        ...
 
 
 class Voice:

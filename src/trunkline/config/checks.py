@@ -15,7 +15,7 @@ from trunkline.core.health import Expected
 from trunkline.core.speech_plan import PRIORS
 from trunkline.core.turns import TurnPolicy
 from trunkline.errors import ConfigError
-from trunkline.types import LLM, TTS, DataClass, StageName
+from trunkline.types import LLM, STT, TTS, DataClass, StageName
 
 _SECRET = re.compile(
     r"(?:.*_)?(?:api_?key|key|secret|password|passwd|token|authorization)", re.IGNORECASE
@@ -153,10 +153,11 @@ def _gateway(tree: Tree, source: Source) -> Iterator[ConfigError]:
     models, keys = _mapping(gateway.get("models")), _mapping(gateway.get("keys"))
     for model, raw in models.items():
         loc: Loc = ("gateway", "models", model)
-        names = _mapping(raw).get(LLM)
-        if isinstance(names, list):
-            for at, what, mend in _route_faults(_mapping(tree), LLM, names):
-                place = (*loc, LLM, at)
+        for stage in (LLM, STT, TTS):
+            names = _mapping(raw).get(stage)
+            faults = _route_faults(_mapping(tree), stage, names) if isinstance(names, list) else ()
+            for at, what, mend in faults:
+                place = (*loc, stage, at)
                 yield source.error(place, f"{dotted(place)}: {what}", mend)
     for client, raw in keys.items():
         named = _mapping(raw).get("models")

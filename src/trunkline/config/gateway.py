@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trunkline.config.shapes import EnvName, Model, Name, Seconds, Text
+from trunkline.types import LLM, STT, TTS, StageName
 
 Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=8)]
 
@@ -13,7 +14,15 @@ Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=8)]
 class GatewayModelConfig(Model):
     """One name that clients give as `model`: which endpoints serve it, the preferred one first."""
 
-    llm: Names = Field(description="a list of llm endpoints, the preferred one first")
+    llm: Names | None = Field(
+        default=None, description="a list of llm endpoints, the preferred one first: it answers"
+    )
+    stt: Names | None = Field(
+        default=None, description="a list of stt endpoints instead: it writes recordings down"
+    )
+    tts: Names | None = Field(
+        default=None, description="a list of tts endpoints instead: it speaks texts"
+    )
     hold: Literal["none", "sentence"] = Field(
         default="none",
         description="none: text is passed on as it is written; sentence: by whole sentences",
@@ -31,6 +40,18 @@ class GatewayModelConfig(Model):
     attempts_max: Annotated[int, Field(ge=1, le=16)] = Field(
         default=5, description="a whole number from 1 to 16: attempts for one request, in all"
     )
+
+    @property
+    def route(self) -> tuple[StageName, tuple[str, ...]]:
+        """What it does, and who does it."""
+        routes = {LLM: self.llm, STT: self.stt, TTS: self.tts}
+        return next((stage, names) for stage, names in routes.items() if names)
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> "GatewayModelConfig":
+        if sum(names is not None for names in (self.llm, self.stt, self.tts)) != 1:
+            raise ValueError("give exactly one of llm, stt and tts")
+        return self
 
 
 class GatewayKeyConfig(Model):
@@ -68,4 +89,7 @@ class GatewayConfig(Model):
     )
     body_bytes_max: Annotated[int, Field(ge=1024, le=64 << 20)] = Field(
         default=1 << 20, description="a whole number of bytes, 1024 to 67108864: of a JSON body"
+    )
+    audio_bytes_max: Annotated[int, Field(ge=1024, le=64 << 20)] = Field(
+        default=25 << 20, description="a whole number of bytes, 1024 to 67108864: of a recording"
     )

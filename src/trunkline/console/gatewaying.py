@@ -11,12 +11,15 @@ from trunkline.core.attempt_words import AttemptPolicy
 from trunkline.core.routing import Router
 from trunkline.core.splice import REJOIN, can_go_on
 from trunkline.errors import InputError
+from trunkline.gateway.audio_parts import AudioModel
+from trunkline.gateway.door import Limits, Model
 from trunkline.gateway.exchange import ChatModel
 from trunkline.gateway.keys import Client, Keys
 from trunkline.gateway.metrics import Metrics
-from trunkline.gateway.server import Gateway, Limits
+from trunkline.gateway.server import Gateway
 from trunkline.telephony.door import Clients
 from trunkline.telephony.server import TelephonyServer
+from trunkline.types import LLM
 
 Stages: TypeAlias = Mapping[str, Stage[Any, Any]]
 
@@ -40,7 +43,7 @@ def mount(
     """
     if config is None:
         return
-    limits = Limits(config.at_once_max, config.body_bytes_max)
+    limits = Limits(config.at_once_max, config.body_bytes_max, config.audio_bytes_max)
     gateway = Gateway(
         _Models(config, stages),
         keys(config),
@@ -59,19 +62,26 @@ class _Models:
     def __init__(self, config: GatewayConfig, stages: Callable[[], Stages]) -> None:
         self._config, self._stages = config, stages
         self._made_of: Stages | None = None
-        self._models: Mapping[str, ChatModel] = {}
+        self._models: Mapping[str, Model] = {}
         self()
 
-    def __call__(self) -> Mapping[str, ChatModel]:
+    def __call__(self) -> Mapping[str, Model]:
         """The models; `InputError` if an endpoint cannot be asked in a model's language."""
         stages = self._stages()
         if stages is not self._made_of:
             self._models = {
-                name: _chat_model(name, it, [stages[endpoint] for endpoint in it.llm])
+                name: _model(name, it, [stages[endpoint] for endpoint in it.route[1]])
                 for name, it in self._config.models.items()
             }
             self._made_of = stages
         return self._models
+
+
+def _model(name: str, config: GatewayModelConfig, stages: list[Stage[Any, Any]]) -> Model:
+    stage, _ = config.route
+    if stage == LLM:
+        return _chat_model(name, config, stages)
+    return AudioModel(name, stage, tuple(stages), config.language)
 
 
 def _chat_model(name: str, config: GatewayModelConfig, stages: list[Stage[Any, Any]]) -> ChatModel:

@@ -143,10 +143,11 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop an attempt; the provider is told."""
+    """Stop an attempt; the provider is told. *fault*: what it wrote was of no use."""
 
     lane: int
     why: str
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)

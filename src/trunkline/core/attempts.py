@@ -154,7 +154,7 @@ class Attempts:
                 acts = self._alive(number, len(delta.arguments) + 1, now) if grew else []
                 if lane.tool_chars <= self._policy.tool_chars_max:
                     return acts
-                acts.append(Cancel(number, "too long"))
+                acts.append(Cancel(number, "too long", Fault.MALFORMED))
                 return [*acts, *self._failed(number, Fault.MALFORMED, now)]
             case Ended(number, reason):
                 return self._ended(number, reason, now)

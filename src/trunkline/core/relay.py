@@ -13,7 +13,8 @@ The machine is that of speech, `core.attempts`, with its rules; what differs is 
  4. Without *hold* a tool call is passed on as it comes, too: the leader's `ToolPart`s. From its
     first part on nobody else is asked, for nobody else would write the rest of the same call. With
     *hold* tool calls are proposals until the end, as in speech.
- 5. What was sent is taken to be read out at the rate of speech: that is the drain time.
+ 5. Who refused or pushed back is not asked again: once all have, the answer has failed.
+ 6. What was sent is taken to be read out at the rate of speech: that is the drain time.
 """
 
 from typing_extensions import override
@@ -93,7 +94,8 @@ class Relay(Attempts):
             acts = super()._report(fact, now)
         lane.repeats = int(lane.useful and words.joint.waits)
         if words.lost and lane.running:
-            acts.append(Cancel(number, "its words do not join on to those that were sent"))
+            why = "its words do not join on to those that were sent"
+            acts.append(Cancel(number, why, Fault.MALFORMED))
             acts += self._failed(number, Fault.MALFORMED, now)
         return acts
 
@@ -133,7 +135,13 @@ class Relay(Attempts):
 
     @override
     def _may_launch(self) -> bool:
-        return not self._tool_sent and super()._may_launch()
+        return not self._tool_sent and self._somebody_left() and super()._may_launch()
+
+    def _somebody_left(self) -> bool:
+        """Whether there is an endpoint that has not refused: unlike a caller, a client can be told
+        to come back later, and does the waiting itself."""
+        shunned = {self._plan.candidates[it.candidate] for it in self._lanes if it.shunned}
+        return not shunned.issuperset(self._plan.candidates)
 
     @override
     def _next_candidate(self) -> tuple[int, bool]:

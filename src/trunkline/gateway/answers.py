@@ -9,24 +9,47 @@ Shapes: OpenAI API reference "The chat completion chunk object" and "The chat co
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
+from trunkline.gateway.refusals import Refusal
+from trunkline.gateway.requests import Ask
 from trunkline.types import ToolCall, ToolCallDelta, Usage
 
 DONE = b"data: [DONE]\n\n"
 _encode = msgspec.json.encode
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What all parts of an answer share: its id, the name that the client gave, Unix seconds."""
+
+    id: str
+    model: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An answer that is complete."""
+
+    text: str
+    tool_calls: Sequence[ToolCall]
+    reason: str
+    usage: Usage | None
+
+
 class Chunks:
     """The events of one stream, as bytes."""
 
-    __slots__ = ("_before", "_begun", "_head")
+    __slots__ = ("_before", "_begun", "_counted", "_head")
 
     def __init__(self, answer: str, model: str, created: int, *, usage: bool) -> None:
         head = {"id": answer, "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = b"data: " + _encode(head)[:-1]
         more = b',"usage":null' if usage else b""
+        self._counted = usage
         self._before = self._head + more + b',"choices":[{"index":0,"delta":'
         self._begun = False
 
@@ -54,6 +77,15 @@ class Chunks:
         """The token counts, in an event without choices."""
         return self._head + b',"choices":[],"usage":' + _encode(counts(usage)) + b"}\n\n"
 
+    def end(self, reason: str, usage: Usage | None, told: Mapping[str, object]) -> bytes:
+        """The end: reason, counts if they were asked for, and what there is to know."""
+        counts = self.usage(usage) if self._counted and usage is not None else b""
+        return self.finish(reason) + counts + comment(told) + DONE
+
+    def broken(self, refusal: Refusal, told: Mapping[str, object]) -> bytes:
+        """The error inside the stream."""
+        return comment(told) + broken(refusal.body)
+
     def _role(self) -> bytes:
         if self._begun:
             return b""
@@ -64,6 +96,17 @@ class Chunks:
         finish = _encode(reason)
         tail = b',"logprobs":null,"finish_reason":' + finish + b"}]}\n\n"
         return self._before + _encode(delta) + tail
+
+
+def writer(head: Head, ask: Ask) -> Chunks:
+    """The stream that answers *ask*."""
+    return Chunks(head.id, head.model, head.created, usage=ask.usage)
+
+
+def body(head: Head, ask: Ask, it: Whole) -> bytes:
+    """The body that answers *ask*."""
+    del ask
+    return whole(head.id, head.model, head.created, it.text, it.tool_calls, it.reason, it.usage)
 
 
 def comment(told: Mapping[str, object]) -> bytes:

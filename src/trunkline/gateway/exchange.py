@@ -8,8 +8,7 @@ waits, and so does its provider. `calls.think` is the same for a call, whose voi
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -21,7 +20,9 @@ from trunkline.core.relay import Relay
 from trunkline.core.routing import CallState, Router
 from trunkline.core.seam import Hold, sentences
 from trunkline.core.splice import rejoining
-from trunkline.errors import EgressRefused, EndpointError, Fault
+from trunkline.errors import EgressRefused, EndpointError, Fault, InputError
+from trunkline.gateway.batches import opened
+from trunkline.gateway.door import Failover
 from trunkline.types import (
     DataClass,
     Delta,
@@ -38,8 +39,6 @@ log = logging.getLogger(__name__)
 
 _THEIRS = re.compile(r"HTTP (400|413|422)\b")
 """A refusal of what the client asked, which says nothing about the endpoint."""
-_Batched = AbstractAsyncContextManager[AsyncIterator[Sequence[Delta]]]
-_Batches = Callable[[Prompt, Context], _Batched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ class ChatModel:
     hold: Hold = "none"
     language: str = "en"
     policy: words.AttemptPolicy = field(default_factory=words.AttemptPolicy)
+    paths = "/v1/chat/completions and /v1/responses"
 
 
 class Outbox(Protocol):
@@ -108,10 +108,11 @@ class Exchange:
         self._model, self._prompt, self._where = model, prompt, where
         self._router, self._state, self._outbox, self._clock = router, state, outbox, clock
         self.tries: list[Try] = []
-        self.failovers: list[dict[str, object]] = []
+        self.failovers: list[Failover] = []
         self.end: words.Settle | None = None
         self._leader: int | None = None
         self._wake: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._news = self._held_up = self.left = False
         self._room = asyncio.Event()
 
@@ -146,9 +147,15 @@ class Exchange:
         self._stages = [stages[name] for name in plan.candidates]
         exact = frozenset(n for n, it in stages.items() if it.endpoint.continuation != "turn")
         self._machine = Relay(model.policy, plan, self._state.purse, exact=exact, hold=model.hold)
+        try:
+            await self._answer(flush)
+        finally:
+            self._unset()
+
+    async def _answer(self, flush: Callable[["Exchange"], Awaitable[bool]]) -> None:
         async with asyncio.TaskGroup() as group:
             self._group = group
-            self._feed(words.Begin(language=model.language))
+            self._feed(words.Begin(language=self._model.language))
             over = False
             while not over and not self.left:
                 await self._wait()
@@ -169,21 +176,40 @@ class Exchange:
         return Mono(self._clock())
 
     async def _wait(self) -> None:
-        """Until there is news for the client, or the machine has something to do."""
+        """Until there is news for the client, or the machine has something to do.
+
+        One timer serves the whole answer: each token moves the deadline away, and to make another
+        timer for each costs more than to be woken now and then for nothing.
+        """
         loop = asyncio.get_running_loop()
-        while self.end is None and not self._news and not self.left:
+        while not self._stirred():
             due = self._machine.deadline()
+            if due is not None and self._clock() >= due:
+                self._feed(words.Tick())
+                if self._stirred():
+                    break
+                due = self._machine.deadline()
+            if due is not None and (self._timer is None or due < self._timer.when()):
+                self._unset()
+                self._timer = loop.call_at(due, self._due)
             self._wake = loop.create_future()
-            timer = None if due is None else loop.call_at(due, self._rouse)
             try:
                 await self._wake
             finally:
                 self._wake = None
-                if timer is not None:
-                    timer.cancel()
-            if due is not None and self._clock() >= due:
-                self._feed(words.Tick())
         self._news = False
+
+    def _stirred(self) -> bool:
+        return self._news or self.left or self.end is not None
+
+    def _due(self) -> None:
+        self._timer = None
+        self._rouse()
+
+    def _unset(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -223,7 +249,7 @@ class Exchange:
     async def _attempt(self, number: int, attempt: Try, prompt: Prompt) -> None:
         context = Context(replace(self._where, attempt=number), DataClass.PROMPT)
         try:
-            async with _opened(attempt.stage, prompt, context) as batches:
+            async with opened(attempt.stage, prompt, context) as batches:
                 async for deltas in batches:
                     self._take(number, deltas)
                     self._rouse()
@@ -237,6 +263,9 @@ class Exchange:
             self._broke(number, attempt, EndpointError(attempt.name, Fault.CUT, detail))
         except (EndpointError, EgressRefused) as error:
             self._broke(number, attempt, error)
+        except InputError as error:  # what the client asked cannot be said in this protocol
+            detail = f"HTTP 400, before it was sent: {error}"
+            self._broke(number, attempt, EndpointError(attempt.name, Fault.REFUSED, detail))
 
     def _broke(self, number: int, attempt: Try, error: Failure) -> None:
         if attempt.ended:
@@ -284,7 +313,8 @@ class Exchange:
             case words.Suspect(number, fault, silent_s, _):
                 self.tries[number].fault = fault
                 self.tries[number].silent_s = silent_s
-            case words.Cancel(number, why):
+            case words.Cancel(number, why, fault):
+                self.tries[number].fault = fault or self.tries[number].fault
                 self._stop(self.tries[number], why)
             case words.Fill():
                 pass  # a reader is not kept company
@@ -293,18 +323,15 @@ class Exchange:
         """Another endpoint than the first one tried has taken over."""
         self._leader = number
         new = self.tries[number]
-        old = self.tries[number - 1 if instead_of is None and number else instead_of or 0]
+        before = number - 1 if instead_of is None and number else instead_of or 0
+        old = self.tries[before]
         if new is old:
             return
         fault = old.fault or Fault.SILENT
-        log.warning("%s: %s for %s (%s)", self._where.call, new.name, old.name, fault.value)
-        told: dict[str, object] = {
-            "from": old.name,
-            "to": new.name,
-            "fault": fault.value,
-            "kind": new.kind.value,
-        }
-        self.failovers.append(told)
+        how = "again" if new.name == old.name else f"for {old.name}"
+        log.warning("%s: %s %s (%s)", self._where.call, new.name, how, fault.value)
+        tried = tuple(dict.fromkeys(it.name for it in self.tries[before + 1 : number]))
+        self.failovers.append(Failover(old.name, new.name, fault, new.kind, tried))
 
     def _measured(self, number: int, what: Measure, seconds: float, times: int) -> None:
         """The router learns it; of an attempt that was made because another was late, twice."""
@@ -325,8 +352,9 @@ class Exchange:
         if attempt.fault is None:
             return
         error = EndpointError(attempt.name, attempt.fault, why, deadline_s=attempt.silent_s)
-        # Silence before the first token was measured as time; it is no fault on top of that.
-        self._failed(attempt, error, booked=attempt.fault is Fault.SILENT)
+        # Silence before the first token was measured as time; it is no fault on top of that. Words
+        # that do not join on to another's are no fault of the service.
+        self._failed(attempt, error, booked=attempt.fault in {Fault.SILENT, Fault.MALFORMED})
 
     def _settle(self, end: words.Settle) -> None:
         self.end = end
@@ -368,22 +396,3 @@ def theirs(error: Failure) -> bool:
     if isinstance(error, EgressRefused) or error.fault is not Fault.REFUSED:
         return False
     return _THEIRS.match(error.detail) is not None
-
-
-def _opened(stage: LlmStage, prompt: Prompt, context: Context) -> _Batched:
-    """The deltas as they came together, if the stage can tell."""
-    batches: _Batches | None = getattr(stage, "batches", None)
-    return _singly(stage, prompt, context) if batches is None else batches(prompt, context)
-
-
-@asynccontextmanager
-async def _singly(
-    stage: LlmStage, prompt: Prompt, context: Context
-) -> AsyncIterator[AsyncIterator[Sequence[Delta]]]:
-    async with stage.open(prompt, context) as deltas:
-        yield _one_by_one(deltas)
-
-
-async def _one_by_one(deltas: AsyncIterator[Delta]) -> AsyncIterator[Sequence[Delta]]:
-    async for delta in deltas:
-        yield (delta,)

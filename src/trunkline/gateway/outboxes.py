@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
-from trunkline.gateway import answers
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.refusals import Refusal
-from trunkline.types import ToolCallDelta
+from trunkline.types import ToolCallDelta, Usage
 
 OUTBOX_BYTES_MAX: Final = 64 * 1024
 """Written and not yet sent, of one stream; beyond it, its endpoint waits. Some 300 tokens, which
@@ -21,21 +20,39 @@ Headers = Callable[[], Mapping[str, str]]
 Told = Callable[[], Mapping[str, object]]
 
 
+class Writer(Protocol):
+    """How a stream is written; who was asked is *told* with its end."""
+
+    def text(self, pieces: Sequence[str], /) -> bytes:
+        """More text."""
+        ...
+
+    def tool(self, delta: ToolCallDelta, /) -> bytes:
+        """A part of a tool call."""
+        ...
+
+    def end(self, reason: str, usage: Usage | None, told: Mapping[str, object], /) -> bytes:
+        """The one end."""
+        ...
+
+    def broken(self, refusal: Refusal, told: Mapping[str, object], /) -> bytes:
+        """The error that takes its place."""
+        ...
+
+
 class Streamed:
     """The answer as server-sent events; *refused* makes the error of an exchange that failed."""
 
     def __init__(
         self,
         request: web.Request,
-        chunks: answers.Chunks,
+        writer: Writer,
         headers: Headers,
         refused: Callable[[], Refusal],
         told: Told,
-        *,
-        usage: bool,
     ) -> None:
-        self._request, self._chunks, self._headers = request, chunks, headers
-        self._refused, self._told, self._usage = refused, told, usage
+        self._request, self._writer, self._headers = request, writer, headers
+        self._refused, self._told = refused, told
         self._out: list[bytes] = []
         self._bytes = 0
         self.response: web.StreamResponse | None = None
@@ -48,12 +65,12 @@ class Streamed:
 
     def say(self, pieces: Sequence[str]) -> None:
         """More text."""
-        self._put(self._chunks.text(pieces))
+        self._put(self._writer.text(pieces))
 
     def tool(self, delta: ToolCallDelta) -> None:
         """A part of a tool call."""
         self._tools = True
-        self._put(self._chunks.tool(delta))
+        self._put(self._writer.tool(delta))
 
     async def flush(self, exchange: Exchange) -> bool:
         """Send what there is; at the end of the exchange, the end of the stream.
@@ -80,18 +97,13 @@ class Streamed:
 
     def _end(self, exchange: Exchange, *, failed: bool) -> None:
         if failed:
-            self._put(answers.comment(self._told()) + answers.broken(self._refused().body))
+            self._put(self._writer.broken(self._refused(), self._told()))
             return
         assert exchange.end is not None  # noqa: S101  # it is what makes this the end
         if not self._tools:
-            for index, call in enumerate(exchange.end.tool_calls):
-                self._put(
-                    self._chunks.tool(ToolCallDelta(index, call.id, call.name, call.arguments))
-                )
-        self._put(self._chunks.finish(exchange.end.reason))
-        if self._usage and exchange.usage is not None:
-            self._put(self._chunks.usage(exchange.usage))
-        self._put(answers.comment(self._told()) + answers.DONE)
+            for index, it in enumerate(exchange.end.tool_calls):
+                self._put(self._writer.tool(ToolCallDelta(index, it.id, it.name, it.arguments)))
+        self._put(self._writer.end(exchange.end.reason, exchange.usage, self._told()))
 
     async def _send(self, response: web.StreamResponse, *, last: bool) -> None:
         data, self._bytes = b"".join(self._out), 0

@@ -6,13 +6,13 @@ rescue sends, is refused by name: nothing is ignored. Source: OpenAI API referen
 completion", and `types/chat/completion_create_params.py` of the `openai` SDK, November 2026.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
+from trunkline.gateway.reading import Fields
 from trunkline.gateway.refusals import unsupported, wrong
 from trunkline.types import Message, Prompt, ToolCall, ToolSpec
 
@@ -92,48 +92,32 @@ class _StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A chat completions request. *usage*: the client wants the token counts in its stream."""
+    """A request. *usage*: the client wants the token counts in its stream; *given*: fields that
+    the answer repeats."""
 
     model: str
     prompt: Prompt
     stream: bool
     usage: bool
+    given: Mapping[str, object] = field(default_factory=dict)
 
 
 def read_chat(body: bytes) -> Ask:
     """The request in *body*; `Refusal` (400) names the field that is wrong."""
-    try:
-        fields = _fields.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise wrong("body", f"it is not a JSON object: {error}") from None
-    fields = {name: value for name, value in fields.items() if value is not None}
-    model = _take(fields, "model", str, "")
-    stream = _take(fields, "stream", bool, default=False)
-    told = _take(fields, "stream_options", _StreamOptions, _StreamOptions())
-    messages = _take(fields, "messages", list[_Message], [])
+    reading = Fields(body)
+    fields = reading.all
+    model = reading.take("model", str, "")
+    stream = reading.take("stream", bool, default=False)
+    told = reading.take("stream_options", _StreamOptions, _StreamOptions())
+    messages = reading.take("messages", list[_Message], [])
     if not model:
         raise wrong("model", "it is missing. Give the name of a model of this gateway")
     if not messages:
         raise wrong("messages", "there are none. Give at least one")
-    tools, limit, heat = _tools(fields), _limit(fields), _temperature(fields)
+    tools, limit, heat = _tools(reading), _limit(reading), reading.temperature()
     _check(fields)
     prompt = Prompt(tuple(map(_message, messages)), tools, limit, heat, options=fields)
     return Ask(model, prompt, stream, bool(told.include_usage))
-
-
-_fields = msgspec.json.Decoder(dict[str, Any])
-
-
-def _take(fields: dict[str, Any], name: str, kind: Any, default: Any) -> Any:
-    if name not in fields:
-        return default
-    try:
-        return msgspec.convert(fields.pop(name), kind)
-    except msgspec.ValidationError as error:
-        what, _, at = str(error).partition(" - at `$")
-        path = name + at.rstrip("`")
-        what = re.sub(r"^Object contains", "it contains", what)
-        raise wrong(path, f"{what[:1].lower()}{what[1:]}") from None
 
 
 def _check(fields: dict[str, Any]) -> None:
@@ -147,10 +131,10 @@ def _check(fields: dict[str, Any]) -> None:
             raise unsupported(name, why)
 
 
-def _limit(fields: dict[str, Any]) -> int | None:
+def _limit(reading: Fields) -> int | None:
     limits = set()
     for name in ("max_tokens", "max_completion_tokens"):
-        limit = _take(fields, name, int, None)
+        limit = reading.take(name, int, None)
         if limit is not None:
             if limit < 1:
                 raise wrong(name, "it is not a whole number above zero")
@@ -160,18 +144,11 @@ def _limit(fields: dict[str, Any]) -> int | None:
     return next(iter(limits), None)
 
 
-def _temperature(fields: dict[str, Any]) -> float | None:
-    heat: float | None = _take(fields, "temperature", float, None)
-    if heat is not None and not 0 <= heat <= 2:
-        raise wrong("temperature", "it is not a number from 0 to 2")
-    return heat
-
-
-def _tools(fields: dict[str, Any]) -> tuple[ToolSpec, ...]:
-    raw = fields.get("tools")
-    tools: list[_Tool] = _take(fields, "tools", list[_Tool], [])
+def _tools(reading: Fields) -> tuple[ToolSpec, ...]:
+    raw = reading.all.get("tools")
+    tools: list[_Tool] = reading.take("tools", list[_Tool], [])
     if any(tool.function.strict for tool in tools):
-        fields["tools"] = raw  # as they are, for endpoints that know what strict is
+        reading.all["tools"] = raw  # as they are, for endpoints that know what strict is
     return tuple(
         ToolSpec(it.function.name, it.function.description or "", it.function.parameters or {})
         for it in tools

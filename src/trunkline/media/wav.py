@@ -5,6 +5,7 @@ file's -1..1 unscaled, which is silence. Blocks of a second keep the memory at w
 result needs, however high the file's rate.
 """
 
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -30,13 +31,27 @@ def read(path: Path | str, *, length_max_s: float = LENGTH_MAX_S) -> NDArray[np.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file. Give the path of a WAV or FLAC file")
-    try:
-        with soundfile.SoundFile(path) as file:
-            _check(path, file, length_max_s)
-            pcm = _samples(path, file)
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: not readable as audio ({error}). Give WAV or FLAC") from error
+    pcm = _decoded(path, str(path), length_max_s)
     return pcm[:, 0] if pcm.shape[1] == 1 else pcm
+
+
+def read_bytes(data: bytes, *, name: str, length_max_s: float = LENGTH_MAX_S) -> NDArray[np.int16]:
+    """A file's content at 8 kHz, `[n]` mono: channels are mixed; *name* stands in errors.
+
+    Raises `InputError` as `read` does.
+    """
+    pcm = _decoded(BytesIO(data), name, length_max_s)
+    mixed: NDArray[np.int16] = np.rint(pcm.mean(axis=1)).astype(np.int16)
+    return mixed
+
+
+def _decoded(source: Path | str | BytesIO, name: str, length_max_s: float) -> NDArray[np.int16]:
+    try:
+        with soundfile.SoundFile(source) as file:
+            _check(name, file, length_max_s)
+            return _samples(name, file)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{name}: not readable as audio ({error}). Give WAV or FLAC") from error
 
 
 def _check(path: Path | str, file: soundfile.SoundFile, length_max_s: float) -> None:

@@ -16,7 +16,11 @@ import ssl
 from collections.abc import Mapping
 from typing import Final, cast
 
+from aiohappyeyeballs import AddrInfoType, start_connection
+from aiohttp.abc import AbstractResolver
 from typing_extensions import override
+
+from trunkline.net.resolver import LastGoodResolver
 
 HEAD_BYTES_MAX: Final = 32 * 1024
 """A status line and its fields: proxies send 4 kB."""
@@ -30,6 +34,10 @@ IDLE_S: Final = 60.0
 IDLE_MAX: Final = 64
 """Connections that are kept for one address."""
 
+_ATTEMPT_S: Final = 0.25
+"""One address has so long for itself before the next is tried beside it: RFC 8305, section 5."""
+
+_BODILESS = {204, 304}
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: [^\r\n]*)?")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
@@ -186,11 +194,12 @@ class Connection(asyncio.Protocol):
                 raise NotHttp("a field without a name")
             headers[name.decode().lower()] = value.strip().decode("latin-1")
         self.headers = headers
-        self._frame(headers, old=found[1] == b"0")
-        self.status = int(found[2])
+        status = int(found[2])
+        self._frame(headers, status, old=found[1] == b"0")
+        self.status = status
         return True
 
-    def _frame(self, headers: Mapping[str, str], *, old: bool) -> None:
+    def _frame(self, headers: Mapping[str, str], status: int, *, old: bool) -> None:
         """How the end of the body is known: RFC 9112, section 6.3."""
         self._closes = old or "close" in headers.get("connection", "").lower()
         coding = headers.get("transfer-encoding", "").lower()
@@ -198,7 +207,9 @@ class Connection(asyncio.Protocol):
             raise NotHttp(f"transfer coding {coding[:40]!r}")
         self._chunked = bool(coding)
         length = headers.get("content-length")
-        if self._chunked:
+        if status in _BODILESS:
+            self._chunked, self._left, self.ended = False, 0, True
+        elif self._chunked:
             self._left = 0
         elif length is None:
             self._left, self._closes = None, True
@@ -303,7 +314,9 @@ def _extended(line: bytes) -> int:
 class Pool:
     """Connections to any address, kept for the next request."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolver: AbstractResolver | None = None) -> None:
+        """*resolver*: None for the system's, and what was good last when that fails."""
+        self._resolver = resolver
         self._idle: dict[tuple[str, int, bool], list[Connection]] = {}
         self._tls: ssl.SSLContext | None = None
 
@@ -323,11 +336,32 @@ class Pool:
         if tls and self._tls is None:
             self._tls = ssl.create_default_context()
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                Connection, host, port, ssl=self._tls if tls else None
-            )
+            return await self._connected(host, port, tls=tls)
         except OSError as refused:
             raise Unconnected(f"{type(refused).__name__}: {refused}") from None
+
+    async def _connected(self, host: str, port: int, *, tls: bool) -> Connection:
+        """Over the first of the host's addresses that answers: a route of IPv6 that is broken costs
+        `_ATTEMPT_S`, not the deadline."""
+        if self._resolver is None:
+            self._resolver = LastGoodResolver()
+        found = await self._resolver.resolve(host, port, socket.AF_UNSPEC)
+        addresses: list[AddrInfoType] = [
+            (it["family"], socket.SOCK_STREAM, it["proto"], "", (it["host"], it["port"]))
+            for it in found
+        ]
+        loop = asyncio.get_running_loop()
+        made = await start_connection(
+            addresses, happy_eyeballs_delay=_ATTEMPT_S, interleave=1, loop=loop
+        )
+        secure, name = (self._tls, host) if tls else (None, None)
+        try:
+            _, connection = await loop.create_connection(
+                Connection, sock=made, ssl=secure, server_hostname=name
+            )
+        except BaseException:  # a handshake that failed or was left: the socket is nobody's
+            made.close()
+            raise
         return connection
 
     def release(self, connection: Connection, host: str, port: int, *, tls: bool) -> None:
@@ -341,6 +375,8 @@ class Pool:
 
     def close(self) -> None:
         """Drop all that are kept."""
+        if isinstance(self._resolver, LastGoodResolver):
+            self._resolver.cancel()
         for kept in self._idle.values():
             for connection in kept:
                 connection.abort()

@@ -155,7 +155,7 @@ def _routed(config: Config) -> Iterable[str]:
     """Names of the endpoints in use, in the order of the file."""
     used = {n for a in config.agents.values() for names in a.routes.values() for n in names}
     if config.gateway is not None:
-        used |= {name for model in config.gateway.models.values() for name in model.llm}
+        used |= {name for model in config.gateway.models.values() for name in model.route[1]}
     return [name for name in config.endpoints if name in used]
 
 

@@ -14,6 +14,7 @@ others recorded (see `tests/providers/llm/recorded_anthropic.py`). Wire facts th
 """
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -22,6 +23,7 @@ from trunkline.errors import EndpointError, Fault, InputError
 from trunkline.providers.json_body import json_body
 from trunkline.providers.llm.anthropic_stream import FILTERED, MessagesDecoder, MessagesError
 from trunkline.providers.llm.turns import Answer, Part, json_object, turns
+from trunkline.providers.llm.wishes import Choice, stops, tool_choice
 from trunkline.providers.refusals import refusal
 from trunkline.types import Delta, Endpoint, Finish, Prompt, ToolCall
 
@@ -44,6 +46,9 @@ class AnthropicMessages:
     *extra* is laid over the request body, see `json_body`. `InputError` if the endpoint claims to
     go on from exact tokens, which this protocol cannot.
     """
+
+    honours: ClassVar[frozenset[str]] = frozenset({"stop", "tool_choice", "parallel_tool_calls"})
+    """The `Prompt.options` that it knows how to say; `top_p` went the way of the temperature."""
 
     def __init__(self, endpoint: Endpoint, *, extra: Mapping[str, object] | None = None) -> None:
         if endpoint.continuation == "token_exact":
@@ -83,6 +88,10 @@ class AnthropicMessages:
                 {"name": it.name, "description": it.description, "input_schema": it.parameters}
                 for it in source.tools
             ]
+            if wanted := _choice(source.options):
+                body["tool_choice"] = wanted
+        if ends := stops(source.options):
+            body["stop_sequences"] = ends
         headers = {"Content-Type": "application/json", "anthropic-version": VERSION}
         return Request("messages", headers, json_body(body, self._extra))
 
@@ -112,6 +121,19 @@ class AnthropicMessages:
         fault = Fault.REFUSED if status == 429 and code in _SPENT else None
         said = f"{code or error.type} {error.message}"
         return refusal(self._endpoint.name, status, headers, body, said=said, fault=fault)
+
+
+_HOW = {"auto": "auto", "none": "none", "required": "any"}
+
+
+def _choice(options: Mapping[str, object]) -> dict[str, object]:
+    """Which tools may be called, as this protocol says it; {}: nobody minds."""
+    choice, single = tool_choice(options), options.get("parallel_tool_calls") is False
+    if choice is None and not single:
+        return {}
+    choice = choice or Choice("auto")
+    named = {"type": "tool", "name": choice.name} if choice.name else {"type": _HOW[choice.how]}
+    return {**named, **({"disable_parallel_tool_use": True} if single else {})}
 
 
 def _block(part: Part) -> dict[str, object]:

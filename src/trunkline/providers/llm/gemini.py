@@ -17,6 +17,7 @@ Vertex AI has the same messages below another address, with tokens that expire: 
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -25,6 +26,7 @@ from trunkline.errors import EndpointError, InputError
 from trunkline.providers.json_body import json_body
 from trunkline.providers.llm.gemini_stream import ContentDecoder, GeminiError
 from trunkline.providers.llm.turns import Answer, Part, Turn, json_object, turns
+from trunkline.providers.llm.wishes import renamed, stops, tool_choice
 from trunkline.providers.refusals import refusal
 from trunkline.types import Delta, Endpoint, Prompt, ToolCall
 
@@ -35,6 +37,15 @@ it documented by Google's Agent Platform (read November 2026)."""
 
 _SIGNS = re.compile(r"gemini-(?![12]\b)")
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+_WISHES = {
+    "top_p": "topP",
+    "seed": "seed",
+    "frequency_penalty": "frequencyPenalty",
+    "presence_penalty": "presencePenalty",
+}
+_HOW = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
 class _ErrorBody(msgspec.Struct):
@@ -48,6 +59,9 @@ class GeminiContent:
     speaks, `{"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}}`. `InputError` if the
     endpoint claims to go on from exact tokens, or has no name that can stand in an address.
     """
+
+    honours: ClassVar[frozenset[str]] = frozenset({"stop", "tool_choice", *_WISHES})
+    """The `Prompt.options` that it knows how to say."""
 
     def __init__(self, endpoint: Endpoint, *, extra: Mapping[str, object] | None = None) -> None:
         if endpoint.continuation == "token_exact":
@@ -75,9 +89,15 @@ class GeminiContent:
             )
         system, spoken = turns(self._endpoint.name, source)
         limits = {"maxOutputTokens": source.max_tokens, "temperature": source.temperature}
+        wishes = renamed(source.options, _WISHES)
+        if ends := stops(source.options):
+            wishes["stopSequences"] = ends
         body: dict[str, object] = {
             "contents": self._contents(spoken),
-            "generationConfig": {field: it for field, it in limits.items() if it is not None},
+            "generationConfig": {
+                **{field: it for field, it in limits.items() if it is not None},
+                **wishes,
+            },
         }
         if system:
             body["systemInstruction"] = {"parts": [{"text": system}]}
@@ -91,6 +111,10 @@ class GeminiContent:
                 for it in source.tools
             ]
             body["tools"] = [{"functionDeclarations": declared}]
+            if choice := tool_choice(source.options):
+                only = {"allowedFunctionNames": [choice.name]} if choice.name else {}
+                how = {"mode": _HOW[choice.how], **only}
+                body["toolConfig"] = {"functionCallingConfig": how}
         name = self._endpoint.model
         path = f"{name if '/' in name else f'models/{name}'}:streamGenerateContent"
         headers = {"Content-Type": "application/json"}

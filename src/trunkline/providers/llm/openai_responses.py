@@ -12,6 +12,7 @@ Wire facts that shape the code:
 """
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -24,10 +25,22 @@ from trunkline.providers.llm.openai_responses_stream import (
     ResponsesError,
 )
 from trunkline.providers.llm.turns import opening_system, with_unique_ids
+from trunkline.providers.llm.wishes import renamed, tool_choice
 from trunkline.providers.refusals import refusal
 from trunkline.types import Delta, Endpoint, Finish, Message, Prompt
 
 _TOKENS_MIN = 16
+_SAME = {
+    name: name
+    for name in (
+        "top_p",
+        "parallel_tool_calls",
+        "user",
+        "safety_identifier",
+        "prompt_cache_key",
+        "service_tier",
+    )
+}
 
 
 class _ErrorBody(msgspec.Struct):
@@ -41,6 +54,9 @@ class OpenAIResponses:
     think before they speak, `{"temperature": None, "reasoning": {"effort": "none"}}`. `InputError`
     if the endpoint claims to continue a prefix, which this protocol does not.
     """
+
+    honours: ClassVar[frozenset[str]] = frozenset({"tool_choice", "reasoning_effort", *_SAME})
+    """The `Prompt.options` that it knows how to say; it has none for `stop`."""
 
     def __init__(self, endpoint: Endpoint, *, extra: Mapping[str, object] | None = None) -> None:
         if endpoint.continuation != "turn":
@@ -84,6 +100,12 @@ class OpenAIResponses:
                 }
                 for tool in source.tools
             ]
+            if choice := tool_choice(source.options):
+                named = {"type": "function", "name": choice.name}
+                body["tool_choice"] = named if choice.name else choice.how
+        if effort := source.options.get("reasoning_effort"):
+            body["reasoning"] = {"effort": effort}
+        body |= renamed(source.options, _SAME)
         headers = {"Content-Type": "application/json"}
         return Request("responses", headers, json_body(body, self._extra))
 
