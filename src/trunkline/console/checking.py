@@ -227,8 +227,9 @@ def show(result: Checked, path: object, out: Console) -> None:
         if gone:
             said = f"{loss.agent}: {gone} does not survive the loss of {loss.failure_domain}"
             out.print(Text(said, "yellow"), soft_wrap=True)
-    for line in (f"{name}: {it}" for name, told in contradictions(config).items() for it in told):
-        out.print(Text(line, "yellow"), soft_wrap=True)
+    claims = (f"{name}: {it}" for name, told in contradictions(config).items() for it in told)
+    for claim in claims:
+        out.print(Text(claim, "yellow"), soft_wrap=True)
     for name, it in (result.dialed or {}).items():
         for what in dict.fromkeys(map(str, it.wrong)):
             wrong = next(one for one in it.wrong if str(one) == what)
