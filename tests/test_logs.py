@@ -55,9 +55,9 @@ def rendered(node: ast.expr) -> Iterator[str]:
         for part in (*owner, *node.args, *inner):
             yield from rendered(part)
     else:
-        for part in ast.iter_child_nodes(node):
-            if isinstance(part, ast.expr):
-                yield from rendered(part)
+        inside = (it for it in ast.iter_child_nodes(node) if isinstance(it, ast.expr))
+        for part in inside:
+            yield from rendered(part)
 
 
 def logged_words(path: str, text: str) -> Iterator[str]:

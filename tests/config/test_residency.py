@@ -108,6 +108,19 @@ def test_deepgram_needs_both_its_european_address_and_the_opt_out(rest: str, rul
     assert contradictions(good) == {}
 
 
+def test_a_vendors_address_is_nobodys_own_premises() -> None:
+    """Whatever its zone calls itself: it would need no contract at all."""
+    error = refused((OURS, OURS.replace("http://127.0.0.1:1", "https://eu.api.openai.com")))
+    assert "zones.here.kind is self_hosted, but eu.api.openai.com is OpenAI, LLC's" in str(error)
+    assert "zones.here.jurisdiction is none, but eu.api.openai.com is EU" in str(error)
+    assert "residency.classes.prompt.dpa is needed" in str(
+        refused(
+            (OURS, OURS.replace("http://127.0.0.1:1", "https://eu.api.openai.com")),
+            ("processor: you, retention: none", "processor: you, retention: 30d"),
+        )
+    )
+
+
 def test_a_plugin_is_judged_by_the_address_that_it_declares() -> None:
     """Its arguments are where it opts out."""
     plugin = "ears: {stage: stt, api: livekit, model: nova-3, zone: eu, failure_domain: d, options:"
@@ -131,9 +144,9 @@ def test_a_zone_that_does_not_say_whether_it_trains_does_as_its_provider() -> No
     """A managed one of which nothing is known does."""
     silent = ("trains: false, ", "")
     eu = OURS.replace("zone: here", "zone: eu").replace("http://127.0.0.1:1", "https://H")
-    assert config(silent, (OURS, eu.replace("H", "eu.api.openai.com")))
+    config(silent, (OURS, eu.replace("H", "eu.api.openai.com")))
     assert "training is false" in str(refused(silent, (OURS, eu.replace("H", "example.com"))))
-    assert config(silent, (EARS, DEEPGRAM + EU_HOST + OPT_OUT + "}"))
+    config(silent, (EARS, DEEPGRAM + EU_HOST + OPT_OUT + "}"))
     opened = ("kinds: [self_hosted, managed]}", "kinds: [managed, self_hosted], training: true}")
     learns = config(
         silent,

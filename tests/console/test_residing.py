@@ -200,7 +200,7 @@ async def test_the_command_reads_records(tmp_path: Path, path: Path) -> None:
 async def test_with_a_policy_the_lines_of_events_hold_no_words() -> None:
     """Whoever collects them is in no zone."""
     told: list[dict[str, object]] = []
-    journal = Watched(MemoryJournal(), told.append, content=False)  # type: ignore[arg-type]  # no close
+    journal = Watched(MemoryJournal(), told.append, content=False)
     where = Where(CallId("c"))
     journal.note("transcript.final", {"text": "Marla"}, where=where)
     journal.note("call.started", {"from": "+12025550100"}, where=where)

@@ -20,7 +20,7 @@ from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.residency import length_s
 from trunkline.config.shapes import Model, Text
 from trunkline.config.tree import read
-from trunkline.core.residency import retention_words
+from trunkline.core.residency import OWN, retention_words
 from trunkline.types import Zone
 
 GLOBAL: Final = "global"
@@ -151,14 +151,17 @@ def _worse(
     endpoint: EndpointConfig,
     said: Said,
 ) -> tuple[Zone, list[str]]:
+    """*zone* with the worse of each of its claims, and what is wrong with those."""
     option, agreed = provider.option, said.evidence is not None
     asked = option is None or _asks(endpoint, option)
     by_option = option is not None and asked and not option.contract
-    how = _how(zone.name, option, asked=asked)
-    told: list[str] = []
+    how, told = _how(zone.name, option, asked=asked), list[str]()
     place = at.jurisdiction
     if option is not None and option.keeps_region and not asked:
         place = GLOBAL
+    if zone.kind == OWN:
+        told.append(f"zones.{zone.name}.kind is {zone.kind}, but {host} is {provider.processor}'s")
+        zone = replace(zone, kind="managed")
     if place != zone.jurisdiction and not (place == GLOBAL and agreed and asked):
         mend = f": {how}" if place == GLOBAL else ""
         told.append(
@@ -173,15 +176,14 @@ def _worse(
         )
         zone = replace(zone, retention_s=kept_s)
     trains = (provider.trains if at.trains is None else at.trains) is not False
-    if trains and not zone.trains:
-        if said.trains is None:
-            zone = replace(zone, trains=not by_option)
-        elif not grants:
-            told.append(
-                f"zones.{zone.name}.trains is false, but {provider.processor} learns from it, "
-                f"or that is not known: {how}"
-            )
-            zone = replace(zone, trains=True)
+    if trains and said.trains is None:
+        zone = replace(zone, trains=zone.trains or not by_option)
+    elif trains and not zone.trains and not grants:
+        told.append(
+            f"zones.{zone.name}.trains is false, but {provider.processor} learns from it, "
+            f"or that is not known: {how}"
+        )
+        zone = replace(zone, trains=True)
     return zone, told
 
 
