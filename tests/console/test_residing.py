@@ -11,9 +11,10 @@ from tests.console.command import Run
 from tests.records.scene import CALL, open_records
 from trunkline.config.load import load, parse
 from trunkline.console import residing
-from trunkline.console.flowmap import WIDTH, Box, Map, flow_map
+from trunkline.console.flowmap import TEXT_PX, WIDTH, Box, Map, flow_map
 from trunkline.console.register import Register, register, with_flows
 from trunkline.console.serving import HARMLESS, Watched
+from trunkline.console.typeset import text_px
 from trunkline.records.events import KINDS
 from trunkline.records.store import Store
 from trunkline.testing.simulated import MemoryJournal
@@ -154,6 +155,8 @@ async def test_nothing_on_the_map_overlaps_or_leaves_it(tmp_path: Path, path: Pa
         assert all(inside(it, whole) for it in (*made.boxes, *made.borders))
         assert all(apart(a, b) for a, b in combinations(made.boxes, 2))
         assert all(apart(a, b) for a, b in combinations(made.borders, 2))
+        for box in made.boxes:
+            assert all(text_px(line, TEXT_PX) < box.width - 10 for line in box.lines)
         zones = [it for it in made.boxes if any(inside(it, border) for border in made.borders)]
         assert len(zones) == 3
         heights = [it.y for it in made.arrows if it.x2 > it.x1]

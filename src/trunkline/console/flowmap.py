@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trunkline.console.register import CARRIER, Recipient, Register
+from trunkline.console.typeset import text_px
 
 WIDTH: Final = 1080.0
 _TOP, _GAP, _HEAD, _LINE, _PAD = 46.0, 18.0, 64.0, 30.0, 14.0
 _CARRIER_X, _WORKER_X, _ZONES_X = 20.0, 270.0, 700.0
 _SIDE_W, _ZONE_W = 150.0, 340.0
-_CHARS = 42
-"""Of a line in a box; what is longer is cut, and whole in the table."""
+TEXT_PX: Final = 13.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _zone(made: Map, found: Register, it: Recipient, y: float) -> float:
         _ZONE_W,
         _HEAD + _LINE * len(ways),
         tuple(
-            _cut(line)
+            _cut(line, _ZONE_W)
             for line in (
                 it.processor,
                 f"{it.zone}: {it.kind}, {it.region}",
@@ -117,14 +117,20 @@ def _ways(found: Register, it: Recipient) -> Sequence[tuple[str, bool]]:
 
 def _carrier(made: Map, found: Register, worker: Box) -> None:
     declared = next((it for it in found.recipients if CARRIER in it.purposes), None)
-    lines = ("the carrier", "in no zone: see residency.carrier")
+    lines: tuple[str, ...] = ("the carrier", "in no zone:", "residency.carrier")
     if declared is not None:
         lines = (declared.processor, f"{declared.zone}, {declared.jurisdiction}")
-    box = Box(_CARRIER_X, worker.y, _SIDE_W, 110.0, tuple(_cut(it, 22) for it in lines))
+    box = Box(_CARRIER_X, worker.y, _SIDE_W, 110.0, tuple(_cut(it, _SIDE_W) for it in lines))
     made.boxes.append(box)
     end = _CARRIER_X + _SIDE_W
     made.arrows.append(Arrow(worker.x, end, worker.y + 90, "audio"))
 
 
-def _cut(text: str, most: int = _CHARS) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _cut(text: str, width_px: float) -> str:
+    """*text*, as much as fits; what is cut is whole in the table."""
+    room = (width_px - 20) / 1.1  # the first line is bold
+    if text_px(text, TEXT_PX) <= room:
+        return text
+    while text and text_px(text + "…", TEXT_PX) > room:
+        text = text[:-1]
+    return text + "…"
