@@ -15,9 +15,11 @@ import typer
 
 from trunkline.calls.capability import PROVE_S
 from trunkline.calls.examine import WITHIN_S
+from trunkline.config.borders import contradictions
 from trunkline.config.load import parse as parse_config
 from trunkline.config.load import schema
 from trunkline.core.warmth import LEAST_S, MOST_S
+from trunkline.errors import ConfigError
 from trunkline.net.gate import Gate
 from trunkline.providers.factories import BUILT_IN
 from trunkline.providers.reaching import HTTP_S, Resources
@@ -167,6 +169,20 @@ def test_what_a_page_names_exists(page: Path) -> None:
 
 
 YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_configuration_of_the_page_on_residency_is_good() -> None:
+    """A reader may copy it; its one border is open only because the zone names its contract."""
+    text = (ROOT / "docs/residency.md").read_text(encoding="utf-8")
+    (example,) = YAML.findall(text)
+    config = parse_config(example, ROOT / "phones.yaml")
+    assert config.residency is not None
+    assert not contradictions(config)
+    shown = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert shown == set(schema()["$defs"]["ClassConfig"]["properties"])
+    for broken in (r"    evidence: .*\n", r"    transfer_tool: .*\n", r", options: \{mip.*?\}"):
+        with pytest.raises(ConfigError, match="may not be used"):
+            parse_config(re.sub(broken, "", example), ROOT / "phones.yaml")
 
 
 def test_the_files_that_the_page_on_simulation_shows_are_good() -> None:

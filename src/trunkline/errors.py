@@ -66,13 +66,14 @@ class EndpointError(TrunklineError):
 
 
 class EgressRefused(TrunklineError):
-    """The policy of zone *zone* does not take data class *data_class*."""
+    """Data class *data_class* may not go to zone *zone*, by *rule*."""
 
-    def __init__(self, endpoint: str, zone: str, data_class: str) -> None:
-        self.endpoint, self.zone, self.data_class = endpoint, zone, data_class
+    def __init__(self, endpoint: str, zone: str, data_class: str, rule: str = "") -> None:
+        self.endpoint, self.zone, self.data_class, self.rule = endpoint, zone, data_class, rule
+        by = f" ({rule})" if rule else ""
         super().__init__(
-            f"{endpoint}: zone {zone!r} does not accept {data_class!r}: nothing was sent. "
-            f"Add it to zones.{zone}.accepts if the policy allows it"
+            f"{endpoint}: zone {zone!r} does not accept {data_class!r}{by}: nothing was sent. "
+            f"Change zones.{zone} or residency if law and contract allow, or use another endpoint"
         )
 
 

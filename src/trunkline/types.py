@@ -8,6 +8,7 @@ Three time bases are kept apart by type and never mixed:
 * `Wall`: seconds since the Unix epoch; one anchor per call, for people only.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -53,7 +54,12 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """Where processing happens and under whose contract."""
+    """Where processing happens and under whose contract.
+
+    *retention_s*: how long the processor keeps what it gets, infinite if nobody knows; *trains*:
+    whether it learns from it; *transfer_tool*: on what a transfer abroad rests ("": on nothing).
+    What is left out is the worst case.
+    """
 
     name: str
     kind: Literal["managed", "self_hosted", "customer_vpc"]
@@ -64,6 +70,34 @@ class Zone:
     baa: bool
     dpa: bool
     accepts: frozenset[DataClass]
+    retention_s: float = math.inf
+    trains: bool = True
+    transfer_tool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassPolicy:
+    """Where one data class may go (`core.residency`); *regions* None: all of the jurisdictions."""
+
+    jurisdictions: frozenset[str]
+    kinds: frozenset[str]
+    retention_max_s: float
+    regions: frozenset[str] | None = None
+    training: bool = False
+    dpa: bool = True
+    baa: bool = False
+    transfer_tools: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ResidencyPolicy:
+    """Where data may go: a class that *classes* lacks goes nowhere.
+
+    *home*: the jurisdictions that data may move between without a tool of transfer.
+    """
+
+    home: frozenset[str]
+    classes: Mapping[DataClass, ClassPolicy]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +107,7 @@ class Endpoint:
     *continuation*: how a language model goes on with a half-spoken answer: from the exact tokens,
     from an assistant message that it continues, or by a further turn that asks for the rest.
     *voice*: whose voice a synthesiser has ("": nobody else's); *twin_of*: the endpoint whose voice
-    its own was chosen to resemble.
+    its own was chosen to resemble. *policy* None: its zone alone decides.
     """
 
     name: str
@@ -85,6 +119,7 @@ class Endpoint:
     continuation: Literal["token_exact", "prefix", "turn"] = "turn"
     voice: str = ""
     twin_of: str = ""
+    policy: ResidencyPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

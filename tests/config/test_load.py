@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from trunkline.config.endpoints import STAGES
-from trunkline.config.load import ConfigErrors, endpoint, load, parse, schema, zone
+from trunkline.config.load import ConfigErrors, load, parse, schema
 from trunkline.config.models import (
     Config,
     LastResortConfig,
     PolicyConfig,
     TurnConfig,
 )
+from trunkline.config.places import endpoint, zone
 from trunkline.config.policies import (
     attempt_policy,
     call_policy,

@@ -39,6 +39,7 @@ async def voice(text: str) -> bytes:
 
 
 OF_THE_OTHERS = {
+    "residency": ["as_json", "config", "html", "records", "svg"],
     "config": [],
     "incidents": ["as_json", "folder", "names", "real_time", "seed"],
     "records": [],

@@ -13,6 +13,7 @@ from trunkline.console.assembly import RETIRE_S, SETTINGS_MAX, Assembly, refuse
 from trunkline.core.health import Breaker
 from trunkline.errors import ConfigError, EndpointError, Fault, InputError
 from trunkline.net.gate import Gate
+from trunkline.providers.opening import changed
 from trunkline.providers.reaching import AnyStage, Resources
 from trunkline.providers.registry import Apis
 from trunkline.testing.simulated import Beat, Hears, MemoryJournal, SimLlm, SimStt, SimTts, tokens
@@ -246,3 +247,25 @@ def test_what_may_change_is_not_refused(house: House) -> None:
         ("server:", "  night: {routes: {stt: [ears], llm: [one], tts: [voice]}}\nserver:"),
     )
     refuse(house.config(), new, "clerk")
+
+
+def test_a_new_policy_makes_every_endpoint_another(tmp_path: Path) -> None:
+    """Each carries the policy that the gate decides by; it may change while a worker runs."""
+    house = House(tmp_path)
+    policy = """residency:
+  home: [EU]
+  classes:
+    audio: {jurisdictions: [none]}
+    prompt: {jurisdictions: [none]}
+    speech_text: {jurisdictions: [none]}
+"""
+    old, new = house.config(), house.config(("endpoints:", policy + "endpoints:"))
+    refuse(old, new, "clerk")
+    assert changed(old, new) == {"one", "two", "ears", "voice"}
+    with pytest.raises(ConfigError, match="'ears' may not be used"):
+        house.config(
+            (
+                "endpoints:",
+                policy.replace("    audio: {jurisdictions: [none]}\n", "") + "endpoints:",
+            )
+        )

@@ -4,6 +4,7 @@ import pytest
 
 from tests.providers.test_registry import FILE, in_a_worker, refused
 from trunkline.config.load import parse
+from trunkline.config.providers import hosts
 from trunkline.contracts import Context
 from trunkline.errors import EgressRefused
 from trunkline.net.gate import EgressDecision, Gate
@@ -39,6 +40,8 @@ def test_a_language_model_of_a_vendor_is_reached_by_its_name_alone(api: str, add
         assert [decision.destination for decision in noted] == [address]
 
     in_a_worker(test)
+    settings = parse(text, "phones.yaml").endpoints["spare"]
+    assert hosts(settings) == [address.rpartition(":")[0]], "the catalogue thinks otherwise"
     for wrong, says in (
         (text.replace("extra:", "extar:"), "mean 'extra'?"),
         (text.replace("{top_p: 0.9}", "0.9"), "option extra is 0.9"),

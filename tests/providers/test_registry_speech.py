@@ -4,6 +4,7 @@ import pytest
 
 from tests.providers.test_registry import FILE, in_a_worker, refused
 from trunkline.config.load import parse
+from trunkline.config.providers import hosts
 from trunkline.contracts import Context
 from trunkline.errors import EgressRefused
 from trunkline.net.gate import EgressDecision, Gate
@@ -70,6 +71,8 @@ def test_a_vendor_is_reached_by_its_name_alone(
         assert [decision.destination for decision in noted] == [destination]
 
     in_a_worker(test)
+    settings = parse(FILE.replace(old, new), "phones.yaml").endpoints[name]
+    assert hosts(settings) == [destination.rpartition(":")[0]], "the catalogue thinks otherwise"
 
 
 @pytest.mark.parametrize(

@@ -119,14 +119,14 @@ class Desk:
     ) -> None:
         """The attempt failed; *blame*: routing is to know."""
         fault = fault_of(error)
-        log.warning("call %s turn %d: %s", where.call, where.turn, error)
+        log.warning("call %s turn %d: %s", where.call, where.turn, in_log(endpoint, error))
         self.ended(where, endpoint, "failed", fault=fault.value, detail=str(error))
         if not blame:
             return
         self.state.failed(endpoint.name, fault)
         pause_s = error.retry_after_s if isinstance(error, EndpointError) else None
         state = self.router.failed(endpoint.name, fault, self.now(), pause_s)
-        self._changed(where, endpoint, state, str(error))
+        self._changed(where, endpoint, state, in_log(endpoint, error))
 
     def _changed(self, where: Where, endpoint: Endpoint, state: Breaker | None, why: str) -> None:
         """Who may be sent to *endpoint* changed, for all calls of this worker."""
@@ -153,6 +153,17 @@ Failure = EndpointError | EgressRefused
 def fault_of(error: Failure) -> Fault:
     """The fault as routing knows it: what the policy forbids is refused."""
     return error.fault if isinstance(error, EndpointError) else Fault.REFUSED
+
+
+def in_log(endpoint: Endpoint, error: Failure) -> str:
+    """What a log may hold of *error*.
+
+    A provider's own words may quote a caller's. Where a policy decides where those may go, they
+    stay out of the log, which is in no zone; the journal has them, sealed.
+    """
+    if endpoint.policy is None or isinstance(error, EgressRefused):
+        return str(error)
+    return f"{endpoint.name}: {error.fault.value} (its own words are not logged)"
 
 
 def attempt(where: Where, number: int) -> Where:

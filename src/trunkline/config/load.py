@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from trunkline.config.borders import refusals
 from trunkline.config.checks import check, did_you_mean, is_secret
 from trunkline.config.models import Config
 from trunkline.config.tree import Loc, Source, Tree, dotted, read
 from trunkline.errors import ConfigError
-from trunkline.types import DataClass, Endpoint, Zone
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -58,7 +58,9 @@ def parse(text: str, path: Path | str) -> Config:
     errors += check(tree, source)
     if config is not None and not errors:
         config._source = source
-        return config
+        errors += refusals(config)
+        if not errors:
+            return config
     raise _all(errors)
 
 
@@ -112,38 +114,6 @@ def schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a configuration, for editors."""
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Trunkline"}
     return Config.model_json_schema() | dialect
-
-
-def zone(config: Config, name: str) -> Zone:
-    """The zone *name* as the rest of Trunkline knows it; `KeyError` if there is none."""
-    found = config.zones[name]
-    return Zone(
-        name=name,
-        kind=found.kind,
-        region=found.region,
-        jurisdiction=found.jurisdiction,
-        processor=found.processor,
-        retention=found.retention,
-        baa=found.baa,
-        dpa=found.dpa,
-        accepts=frozenset[DataClass](found.accepts),
-    )
-
-
-def endpoint(config: Config, name: str) -> Endpoint:
-    """The endpoint *name* as the rest of Trunkline knows it; `KeyError` if there is none."""
-    found = config.endpoints[name]
-    return Endpoint(
-        name=name,
-        stage=found.stage,
-        api=found.api,
-        model=found.model,
-        zone=zone(config, found.zone),
-        failure_domain=found.failure_domain,
-        continuation=found.continuation,
-        voice=found.voice or "",
-        twin_of=found.twin_of or "",
-    )
 
 
 def _said_by_check(detail: ErrorDetails) -> bool:

@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr
 from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.gateway import GatewayConfig
 from trunkline.config.records import RecordsConfig
+from trunkline.config.residency import ResidencyConfig, TransferTool
 from trunkline.config.shapes import (
     EnvName,
     FilePath,
@@ -43,6 +44,19 @@ class ZoneConfig(Model):
     dpa: bool = Field(description="true if a GDPR data processing agreement is signed")
     accepts: tuple[DataClass, ...] = Field(
         description="a list of the data classes that may go there: " + ", ".join(DataClass)
+    )
+    trains: bool | None = Field(
+        default=None,
+        description="true if the processor learns from it, or false; null: as its provider does, "
+        "and if that is not known, a managed zone does",
+    )
+    transfer_tool: TransferTool | None = Field(
+        default=None,
+        description="on what a transfer there rests: adequacy, scc, dpf or bcr; null: on nothing",
+    )
+    evidence: Text | None = Field(
+        default=None,
+        description="the contract that grants more than the provider does by default, or null",
     )
 
 
@@ -267,6 +281,9 @@ class Config(Model):
     )
     server: ServerConfig = Field(default_factory=ServerConfig, description="a mapping")
     records: RecordsConfig = Field(default_factory=RecordsConfig, description="a mapping")
+    residency: ResidencyConfig | None = Field(
+        default=None, description="a mapping: where each data class may go; null: zones decide"
+    )
     gateway: GatewayConfig | None = Field(
         default=None, description="a mapping: models that other programs may use, or null"
     )

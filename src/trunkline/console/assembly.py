@@ -1,8 +1,8 @@
 """The parts of a worker that its configuration decides, put together, and exchanged while it runs.
 
-What may change live: zones, endpoints, routes, and an agent's policy, turn and consent. `refuse`
-names what may not. New calls and new turns get what is new; a turn that has begun keeps its
-endpoints, which are closed when no turn has them any more (`calls.settings`). An endpoint that
+What may change live: zones, residency, endpoints, routes, and an agent's policy, turn and consent.
+`refuse` names what may not. New calls and new turns get what is new; a turn that has begun keeps
+its endpoints, which are closed when no turn has them any more (`calls.settings`). An endpoint that
 stays as it is keeps its connections, its breaker and all that was learnt of it.
 """
 
@@ -48,7 +48,7 @@ RETIRE_S = 5.0
 """Between two looks for endpoints that no turn has any more."""
 SETTINGS_MAX = 8
 """Configurations that turns of running calls may have at a time; a turn lasts a minute or two."""
-LIVE = {"version", "zones", "endpoints", "agents"}
+LIVE = {"version", "zones", "endpoints", "agents", "residency"}
 """The parts of a file that may change while a worker runs; the rest is the process itself."""
 LIVE_OF_AGENT = {"routes", "policy", "turn", "consent"}
 _RESTART = "Change it back, or start the worker anew (with --workers, SIGHUP does)"

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trunkline.calls.examine import Examined, examine
+from trunkline.config.borders import contradictions
 from trunkline.config.endpoints import EndpointConfig
 from trunkline.config.models import Config
 from trunkline.console.serving import checked
@@ -75,6 +76,7 @@ class Checked:
             "well": self.well,
             "dialed": self.dialed is not None,
             "endpoints": {name: self._endpoint(name) for name in self.config.endpoints},
+            "contradictions": {it: list(told) for it, told in contradictions(self.config).items()},
             "losses": [
                 {
                     "agent": it.agent,
@@ -225,6 +227,9 @@ def show(result: Checked, path: object, out: Console) -> None:
         if gone:
             said = f"{loss.agent}: {gone} does not survive the loss of {loss.failure_domain}"
             out.print(Text(said, "yellow"), soft_wrap=True)
+    claims = (f"{name}: {it}" for name, told in contradictions(config).items() for it in told)
+    for claim in claims:
+        out.print(Text(claim, "yellow"), soft_wrap=True)
     for name, it in (result.dialed or {}).items():
         for what in dict.fromkeys(map(str, it.wrong)):
             wrong = next(one for one in it.wrong if str(one) == what)

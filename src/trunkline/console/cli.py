@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trunkline.config.load import load, read_text, schema
-from trunkline.console import calling
+from trunkline.console import calling, residency_command
 from trunkline.console.records_cli import records_app
 from trunkline.errors import InputError, TrunklineError
 from trunkline.telephony.line import CallEvent
@@ -130,6 +130,7 @@ def check(
 
 config_app = typer.Typer(no_args_is_help=True, help="What a configuration may say; bring others'.")
 app.add_typer(config_app, name="config")
+app.command()(residency_command.residency)
 import_app = typer.Typer(no_args_is_help=True, help="Make a configuration of another's.")
 config_app.add_typer(import_app, name="import")
 

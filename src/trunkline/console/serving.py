@@ -51,12 +51,34 @@ RESUMES_MAX = 3
 HIDDEN = {"attempt.request"}
 """Events that a watcher does not get: large, and in the journal anyway."""
 
+HARMLESS = {
+    "attempt.suspected",
+    "call.ended",
+    "call.gave_up",
+    "egress",
+    "failover",
+    "playout.mark",
+    "step.planned",
+    "step.settled",
+}
+"""Events with nothing of a caller's in them, nor a provider's words, which may quote one."""
+
 
 class Watched:
-    """A journal whose events are also told to *tell*, as dicts, as they are noted."""
+    """A journal whose events are also told to *tell*, as dicts, as they are noted.
 
-    def __init__(self, inner: ClosableJournal, tell: Callable[[dict[str, object]], None]) -> None:
-        self._inner, self._tell = inner, tell
+    *content* false: of all but `HARMLESS` events only that they happened. Who collects the lines is
+    in no zone, so that nothing could decide whether a caller's words may go there.
+    """
+
+    def __init__(
+        self,
+        inner: ClosableJournal,
+        tell: Callable[[dict[str, object]], None],
+        *,
+        content: bool = True,
+    ) -> None:
+        self._inner, self._tell, self._content = inner, tell, content
 
     def note(
         self,
@@ -73,7 +95,8 @@ class Watched:
         if type not in HIDDEN:
             place = {"call": where.call, "turn": where.turn, "attempt": where.attempt}
             times = {"mono": time.monotonic(), "sample": sample}
-            self._tell({"type": type, **place, **times, "data": dict(data)})
+            shown = self._content or type in HARMLESS
+            self._tell({"type": type, **place, **times, "data": dict(data) if shown else {}})
 
     def audio(self, channel: Literal["caller", "agent"], at: Sample, mulaw: bytes) -> None:
         """Record audio."""
@@ -145,7 +168,8 @@ async def working(
 
         def journal(call: CallId) -> ClosableJournal:
             opened = records.journal(call)
-            return opened if tell is None else Watched(opened, tell)
+            content = parts.config.residency is None
+            return opened if tell is None else Watched(opened, tell, content=content)
 
         worker = await parts.open(journal)
         recall = Recall(records)

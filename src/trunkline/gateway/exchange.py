@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from trunkline.calls.steps import Failure, LlmStage, fault_of
+from trunkline.calls.steps import Failure, LlmStage, fault_of, in_log
 from trunkline.contracts import Context
 from trunkline.core import attempt_words as words
 from trunkline.core.health import Breaker, Measure
@@ -368,7 +368,8 @@ class Exchange:
     def _failed(self, attempt: Try, error: Failure, *, booked: bool = False) -> None:
         """The attempt failed. *booked*: routing knows already."""
         attempt.error = error
-        log.warning("%s: %s", self._where.call, error)
+        told = in_log(attempt.stage.endpoint, error)
+        log.warning("%s: %s", self._where.call, told)
         fault = fault_of(error)
         # Asked to go on after a whole answer, a model has nothing to add, and rightly so.
         empty = fault is Fault.EMPTY and bool(self._machine.committed)
@@ -378,7 +379,7 @@ class Exchange:
         if not booked:
             pause_s = error.retry_after_s if isinstance(error, EndpointError) else None
             state = self._router.failed(attempt.name, fault, self._now(), pause_s)
-            self._changed(attempt, state, str(error))
+            self._changed(attempt, state, told)
 
     def _changed(self, attempt: Try, state: Breaker | None, why: str) -> None:
         if state is not None:

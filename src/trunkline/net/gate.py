@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trunkline.contracts import Context
+from trunkline.core.residency import decide
 from trunkline.errors import EgressRefused
 from trunkline.types import DataClass, Endpoint, Where
 
@@ -27,7 +28,10 @@ class EgressDecision:
 
 
 class Gate:
-    """Admits a data class to a zone or not; *note* is told of each decision and must not block."""
+    """Admits data to an endpoint, or not (`core.residency`); *note* is told of each decision.
+
+    *note* must not block.
+    """
 
     def __init__(self, note: Callable[[EgressDecision], None]) -> None:
         self._note = note
@@ -35,12 +39,17 @@ class Gate:
     def admit(self, endpoint: Endpoint, context: Context, destination: str) -> None:
         """Return if the data may go to *destination* (`host:port`), else raise `EgressRefused`."""
         zone, data_class = endpoint.zone, context.data_class
-        allowed = data_class in zone.accepts
-        rule = f"zones.{zone.name}.accepts {'has' if allowed else 'lacks'} {data_class.value}"
+        verdict = decide(endpoint.policy, data_class, zone)
         self._note(
             EgressDecision(
-                endpoint.name, zone.name, data_class, destination, context.where, allowed, rule
+                endpoint.name,
+                zone.name,
+                data_class,
+                destination,
+                context.where,
+                verdict.allowed,
+                verdict.rule,
             )
         )
-        if not allowed:
-            raise EgressRefused(endpoint.name, zone.name, data_class.value)
+        if not verdict.allowed:
+            raise EgressRefused(endpoint.name, zone.name, data_class.value, verdict.rule)

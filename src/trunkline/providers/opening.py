@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from trunkline.config.endpoints import EndpointConfig, ExpectedConfig
 from trunkline.config.load import ConfigErrors
 from trunkline.config.models import Config, ZoneConfig
+from trunkline.config.residency import ResidencyConfig
 from trunkline.errors import ConfigError, EndpointError, Fault, InputError
 from trunkline.providers.reaching import AnyStage, Resources
 from trunkline.providers.registry import Apis, build, installed, placed
@@ -37,7 +38,7 @@ class Startable(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Open:
     name: str
-    made_of: tuple[EndpointConfig, ZoneConfig]
+    made_of: tuple[EndpointConfig, ZoneConfig, ResidencyConfig | None]
     stage: AnyStage
 
 
@@ -115,11 +116,13 @@ class OpenStages:
             raise late
 
 
-def _made_of(config: Config, name: str) -> tuple[EndpointConfig, ZoneConfig]:
+def _made_of(
+    config: Config, name: str
+) -> tuple[EndpointConfig, ZoneConfig, ResidencyConfig | None]:
     """What the stage of endpoint *name* depends on; what is expected of it is routing's."""
     endpoint = config.endpoints[name]
     told = endpoint.model_copy(update={"expected": ExpectedConfig()})
-    return told, config.zones[endpoint.zone]
+    return told, config.zones[endpoint.zone], config.residency
 
 
 def changed(old: Config, new: Config) -> set[str]:

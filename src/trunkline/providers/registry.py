@@ -16,8 +16,8 @@ from importlib.metadata import EntryPoint, entry_points
 
 from trunkline.config.checks import did_you_mean
 from trunkline.config.endpoints import EndpointConfig
-from trunkline.config.load import endpoint as endpoint_of
 from trunkline.config.models import Config
+from trunkline.config.places import endpoint as endpoint_of
 from trunkline.errors import ConfigError, InputError
 from trunkline.providers.factories import BUILT_IN, Apis, Factory
 from trunkline.providers.pseudonyms import PseudonymousLlm
