@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trunkline.decide.figures import Array
+from trunkline.decide.needs import Dimension
 
-DIMENSIONS = ("cost", "latency", "operations", "control", "speed")
+DIMENSIONS: tuple[Dimension, ...] = ("cost", "latency", "operations", "control", "speed")
 CONCENTRATION = 20.0
 """How near drawn weights are to the given ones: at 20 one of 0.35 is mostly from 0.18 to 0.53."""
 
@@ -67,4 +68,5 @@ def acceptability(scores: Array, weights: Sequence[float], seed: int) -> Array:
     drawn /= drawn.sum(axis=1, keepdims=True)
     values = np.einsum("odw,wd->ow", scores, drawn)
     first = np.argmax(values, axis=0)
-    return np.bincount(first, minlength=scores.shape[0]) / scores.shape[2]
+    counts = np.bincount(first, minlength=scores.shape[0])
+    return np.asarray(counts / scores.shape[2], dtype=np.float64)

@@ -22,6 +22,7 @@ JURISDICTIONS = ("EU", "UK", "US", "CH", "CA", "AU", "IN", "JP", "SG", "BR", "AE
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e10)]
 Stage = Literal["stt", "llm", "tts"]
+Dimension = Literal["cost", "latency", "operations", "control", "speed"]
 Ask = Callable[[str, str], str]
 """(question, default) -> the answer: a terminal's, or a test's."""
 
@@ -133,10 +134,7 @@ class Needs(Model):
     horizon_months: Annotated[int, Field(ge=1, le=120)] = Field(
         default=24, description="months, 1 to 120, over which the costs are compared"
     )
-    weights: Mapping[
-        Literal["cost", "latency", "operations", "control", "speed"],
-        Annotated[float, Field(ge=0, le=100)],
-    ] = Field(
+    weights: Mapping[Dimension, Annotated[float, Field(ge=0, le=100)]] = Field(
         default={"cost": 35, "latency": 25, "operations": 20, "control": 10, "speed": 10},
         description="swing weights of cost, latency, operations, control, speed",
     )

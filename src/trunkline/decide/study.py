@@ -32,7 +32,6 @@ class Judged:
 
     cost: Cost
     cheaper: float
-    cheaper_surely: float
     saving_usd: float
     values: Mapping[str, Array]
     scores: Mapping[str, float]
@@ -186,8 +185,7 @@ def _judged(needs: Needs, draws: Draws, costs: Sequence[Cost], seed: int) -> Seq
     return [
         Judged(
             it,
-            share := float(np.mean(it.total_usd < base)),
-            wilson_low(share, draws.count),
+            float(np.mean(it.total_usd < base)),
             float(np.mean(base - it.total_usd)),
             values[at],
             dict(zip(DIMENSIONS, (float(x) for x in means[at]), strict=True)),
@@ -214,14 +212,29 @@ def _values(needs: Needs, draws: Draws, it: Cost, wait_s: Array) -> Mapping[str,
 
 
 def _rule(judged: Sequence[Judged]) -> tuple[Judged, Judged, Judged | None]:
-    """(the default, what is recommended, the strongest one that is not)."""
+    """(the default, what is recommended, the strongest one that is not).
+
+    Each further stage that one takes on has to pay for itself in the same way: against the best
+    that takes on fewer, not against the default alone.
+    """
     baseline = judged[_default([it.cost for it in judged])]
-    surely = [it for it in judged if it is not baseline and it.cheaper_surely > SURE]
-    picked = max(surely, key=lambda it: it.saving_usd, default=baseline)
+    picked = baseline
+    for own in range(len(baseline.cost.topology.own) + 1, len(STAGES) + 1):
+        surely = [
+            it
+            for it in judged
+            if len(it.cost.topology.own) == own and _surely_cheaper(it.cost, picked.cost)
+        ]
+        picked = max(surely, key=lambda it: it.saving_usd, default=picked)
     others = [it for it in judged if it is not picked]
     if picked is not baseline:
         return baseline, picked, baseline
     return baseline, picked, max(others, key=lambda it: it.cheaper, default=None)
+
+
+def _surely_cheaper(one: Cost, other: Cost) -> bool:
+    share = float(np.mean(one.total_usd < other.total_usd))
+    return wilson_low(share, one.total_usd.size) > SURE
 
 
 def _shown(

@@ -112,7 +112,7 @@ def _reasons(study: Study, picked: Judged) -> Iterator[str]:
     weeks = np.median(picked.cost.weeks)
     yield (
         f"in production in {weeks:.0f} weeks; a turn within {study.needs.slo.turn_p99_s:g} s at "
-        f"p99 in {picked.within_slo:.0%} of the worlds (no hedging assumed); by the five dimensions "
+        f"p99 in {picked.within_slo:.0%} of the worlds (no hedging assumed); by five dimensions "
         f"{picked.value:.0f} of 100, the first in {picked.first:.0%} of worlds and weightings"
     )
 
@@ -176,9 +176,9 @@ def _relaxing(study: Study) -> Iterator[str]:
 def _first(study: Study, picked: Judged) -> str:
     if picked.within_slo < 0.5:
         return (
-            f"Measure the turn's p99: by priors, and without hedging, {picked.within_slo:.0%} of the "
-            f"worlds keep slo.turn_p99_s {study.needs.slo.turn_p99_s:g}. `trunkline check` dials the "
-            "endpoints, and half an hour of `trunkline call` says what a caller waits."
+            f"Measure the turn's p99: by priors, and without hedging, {picked.within_slo:.0%} of "
+            f"worlds keep slo.turn_p99_s {study.needs.slo.turn_p99_s:g}. `trunkline check` dials "
+            "the endpoints, and half an hour of `trunkline call` says what a caller waits."
         )
     worth = [it for it in study.know if not it.figure.startswith("trend.")]
     if study.know_all_usd < 1 or not worth or worth[0].usd < 1:
