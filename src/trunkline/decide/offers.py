@@ -66,6 +66,7 @@ class Server(Model):
     api: Name = Field(description="the api of a configuration")
     port: int = Field(description="where it listens")
     continuation: Literal["prefix", "turn"] = Field(description="how it goes on")
+    options: Mapping[str, JsonValue] = Field(default_factory=dict, description="of the endpoint")
 
 
 class Offers(Model):
@@ -123,13 +124,14 @@ def judge(needs: Needs, offers: Offers) -> Choice:
     options: list[Option] = [*offers.offers, *offers.hosts]
     for it in options:
         stages = (it.stage,) if isinstance(it, Offer) else STAGES
-        wrong = next(_against(needs, it), None)
-        if wrong is None:
+        wrong = list(_against(needs, it))
+        if not wrong:
             for stage in stages:
                 left[stage, it.kind].append(it)
         else:
             evidence = f"{it.source} ({it.date})"
-            out.append(Eliminated(it.name, stages, it.kind, wrong[0], evidence, wrong[1]))
+            reason, relax = ("; ".join(part) for part in zip(*wrong, strict=True))
+            out.append(Eliminated(it.name, stages, it.kind, reason, evidence, relax))
     return Choice(left, out)
 
 

@@ -74,6 +74,7 @@ def _hosted(
             "failure_domain": f"{host.name}-{place.lower()}-{region}",
             "key_env": f"{stage.upper()}_KEY",
             "continuation": server.continuation,
+            "options": dict(server.options),
         }
         if stage == TTS:
             endpoints[name]["voice"] = "ours"
