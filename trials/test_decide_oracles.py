@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trials.peers.environment import python as environment
 
+from trials.peers.environment import python as environment
 from trunkline.decide.dimensions import weigh
 from trunkline.decide.queueing import erlang_b, erlang_c, wait_s
 

@@ -11,7 +11,7 @@ from pymcdm.methods import WSM
 
 def ranking(scores, weights):
     """Places, 1 is best, by the weighted sum; scores are profits already on their scale."""
-    method = WSM(normalization_function=None)
+    method = WSM(normalization_function=lambda column, cost: column / 100)  # anchored, not relative
     values = method(np.array(scores), np.array(weights), np.ones(len(weights)))
     return [float(it) for it in method.rank(values)]
 
