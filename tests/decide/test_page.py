@@ -12,7 +12,6 @@ from trunkline.decide import figures, offers
 from trunkline.decide.costs import VOLUME, Topology, cost, gpus_of, load
 from trunkline.decide.figures import STALE_DAYS, Catalogue, Draws, Figure
 from trunkline.decide.needs import STAGES, parse_needs
-from trunkline.decide.offers import Host
 from trunkline.decide.runs import measured, parse_run
 from trunkline.decide.study import SURE, WORLDS
 
@@ -72,9 +71,8 @@ def test_one_s_own_speech_by_hand() -> None:
     needs, draws = parse_needs(text, "needs.yaml"), fixed()
     busy = load(needs, draws)
     assert (busy.lines[0], gpus_of(draws, busy, "tts")[0]) == (8, 4)
-    known = {it.name: it for it in (*offers.shipped().offers, *offers.shipped().hosts)}
-    host = known["nebius"]
-    assert isinstance(host, Host)
+    known = {it.name: it for it in offers.shipped().offers}
+    (host,) = (it for it in offers.shipped().hosts if it.name == "nebius")
     topology = Topology(
         {"stt": known["deepgram-nova-3"], "llm": known["gpt-5.4-mini"], "tts": host}
     )

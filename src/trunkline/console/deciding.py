@@ -46,9 +46,9 @@ def decide(
     if topology is not None and study.picked is not None:
         _write(topology, configuration(study, shipped()))
     if report is not None:
-        from trunkline.console import decision  # noqa: PLC0415  # only here
+        from trunkline.console.decision import render  # noqa: PLC0415  # only here
 
-        _write(report, decision.render(study, told, today))
+        _write(report, render(study, told, today))
     if as_json:
         from trunkline.decide.plain import as_data  # noqa: PLC0415  # only here
 

@@ -97,7 +97,7 @@ def _points(xs: Sequence[float], usd: Array) -> list[str]:
 def _x(study: Study, volume: float) -> float:
     axis = study.curves[0].minutes
     share = math.log(volume / axis[0]) / math.log(axis[-1] / axis[0])
-    return LEFT + share * (WIDTH - LEFT)
+    return LEFT + share * (WIDTH - LEFT - 24)  # room for the last tick
 
 
 def _y(usd: float) -> float:
