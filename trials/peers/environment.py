@@ -21,6 +21,7 @@ PACKAGES: Mapping[str, Sequence[str]] = {
     ),
     "chat": ("anthropic==2.12.0", "google-genai==3.4.0", "openai==3.54.0"),
     "audio": ("openai==3.54.0", "soniox==2.10.0", "deepgram-sdk==7.17.0", "websockets"),
+    "oracles": ("pymcdm==1.4.0", "simpy==4.1.2"),
     # Trunkline itself runs here, so what it imports on this path is here, too.
     "livekit": (
         "livekit-agents==1.8.9",

@@ -1,4 +1,4 @@
-"""The command line: `trunkline demo | serve | call | check | config | simulate | incidents`."""
+"""The command line: `trunkline demo | serve | call | check | config | decide | ...`."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trunkline.config.load import load, read_text, schema
-from trunkline.console import calling, residency_command
+from trunkline.console import calling, deciding, residency_command
 from trunkline.console.records_cli import records_app
 from trunkline.errors import InputError, TrunklineError
 from trunkline.telephony.line import CallEvent
@@ -128,6 +128,7 @@ def check(
         raise typer.Exit(1)
 
 
+app.command()(deciding.decide)
 config_app = typer.Typer(no_args_is_help=True, help="What a configuration may say; bring others'.")
 app.add_typer(config_app, name="config")
 app.command()(residency_command.residency)
