@@ -74,7 +74,7 @@ def drawn(load: Load, rng: np.random.Generator, cv: float = 1.0) -> Floats:
     while at[-1] < load.calls:  # a very uneven draw
         at = np.concatenate([at, at[-1] + np.cumsum(_intervals(rng, cv, room))])
     inside = at[(at >= 0) & (at < load.calls)]
-    return np.interp(inside, load.expected, load.at_s)
+    return np.asarray(np.interp(inside, load.expected, load.at_s), np.float64)
 
 
 def traced(at_s: Sequence[float], faster: float = 1.0) -> Floats:

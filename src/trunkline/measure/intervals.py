@@ -126,7 +126,7 @@ def _effective(below: npt.NDArray[np.bool_], index: Ints, blocks: int, p: float,
     """How many independent turns tell as much, with the t of few blocks taken into account."""
     n = below.size
     share = below.mean()
-    scores = np.bincount(index, below - share, blocks)
+    scores = np.bincount(index, below - share, blocks).astype(np.float64)
     variance = spread(scores) / n**2
     if variance == 0:
         return float(n)

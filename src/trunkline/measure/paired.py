@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trunkline.errors import InputError
 from trunkline.measure.intervals import BLOCKS_MIN, Floats, Ints, Observed, needed, spread
 from trunkline.measure.laws import t_cdf, t_quantile
 
@@ -53,7 +52,10 @@ class _Pair:
         a = self.a * math.exp(log_ratio)
         both = np.concatenate([a, self.b])
         at = min(max(math.ceil(both.size * p - 1e-9), 1), both.size) - 1
-        edge = np.partition(both, at)[at]
+        return self.above(float(np.partition(both, at)[at]), a)
+
+    def above(self, edge: float, a: Floats) -> tuple[float, Floats, Floats]:
+        """How much more of B than of *a* lies above *edge*; the scores."""
         over_a, over_b = a > edge, self.b > edge
         share_a, share_b = over_a.mean(), over_b.mean()
         scores_a = np.bincount(self.blocks_a, over_a - share_a, self.count_a) / a.size
@@ -62,7 +64,10 @@ class _Pair:
 
     def t(self, log_ratio: float, p: float) -> tuple[float, float]:
         """The test's t and its degrees of freedom."""
-        more, scores_a, scores_b = self.shares(log_ratio, p)
+        return self.judged(*self.shares(log_ratio, p))
+
+    def judged(self, more: float, scores_a: Floats, scores_b: Floats) -> tuple[float, float]:
+        """The t of a difference of shares, and its degrees of freedom."""
         if self.paired:
             variance, df = spread(scores_b - scores_a), self.count_a - 1.0
         else:
@@ -86,14 +91,22 @@ class _Pair:
 def compare(
     a: Observed, b: Observed, p: float, *, paired: bool, confidence: float = 0.95
 ) -> Difference:
-    """How B's *p*-quantile stands to A's. `InputError` if paired samples share too few blocks."""
+    """How B's *p*-quantile stands to A's; *paired*: only blocks that both have count."""
     pair = _pair(a, b, paired=paired)
     if why := _too_little(pair, p):
         return Difference(p, None, None, None, None, why)
     t, df = pair.t(0.0, p)
     wide = t_quantile((1 + confidence) / 2, round(df, 3))
-    p_value = 2 * (1 - t_cdf(abs(t), df)) if math.isfinite(t) else 0.0
-    return _difference(pair, p, wide, p_value)
+    return _difference(pair, p, wide, _p_value(t, df))
+
+
+def excess(a: Observed, b: Observed, above: float, *, paired: bool) -> float | None:
+    """The p-value of equally many values lying above *above*; None: too few blocks."""
+    pair = _pair(a, b, paired=paired)
+    if min(pair.count_a, pair.count_b) < BLOCKS_MIN:
+        return None
+    t, df = pair.judged(*pair.above(above, pair.a))
+    return _p_value(t, df)
 
 
 def shift(
@@ -113,8 +126,7 @@ def shift(
             found.append(Difference(p, None, None, None, None, why))
             continue
         t, df = pair.t(0.0, p)
-        p_value = 2 * (1 - t_cdf(abs(t), df)) if math.isfinite(t) else 0.0
-        found.append(_difference(pair, p, wide, p_value))
+        found.append(_difference(pair, p, wide, _p_value(t, df)))
     return found
 
 
@@ -131,31 +143,32 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> Sequence[bool]:
 def _pair(a: Observed, b: Observed, *, paired: bool) -> _Pair:
     if paired:
         shared = np.intersect1d(a.blocks, b.blocks)
-        if shared.size < BLOCKS_MIN:
-            raise InputError(
-                f"the two share {shared.size} time blocks, at least {BLOCKS_MIN} are needed to "
-                "compare them block by block. Run them side by side, or compare unpaired"
-            )
         of_a, of_b = np.isin(a.blocks, shared), np.isin(b.blocks, shared)
         a = Observed(a.values[of_a], a.blocks[of_a])
         b = Observed(b.values[of_b], b.blocks[of_b])
     at_a, at_b = (np.unique(it.blocks, return_inverse=True)[1] for it in (a, b))
-    counts = [int(it.max()) + 1 if it.size else 0 for it in (at_a, at_b)]
-    return _Pair(a.values, b.values, at_a, at_b, *counts, paired)
+    count_a, count_b = (int(it.max()) + 1 if it.size else 0 for it in (at_a, at_b))
+    return _Pair(a.values, b.values, at_a, at_b, count_a, count_b, paired)
 
 
 def _too_little(pair: _Pair, p: float) -> str:
+    if min(pair.count_a, pair.count_b) < BLOCKS_MIN:
+        which = "time blocks that both ran in" if pair.paired else "time blocks"
+        few = min(pair.count_a, pair.count_b)
+        return f"{few} {which}, at least {BLOCKS_MIN} are needed"
     fewest = min(pair.a.size, pair.b.size)
     if fewest < needed(p):
         return f"{fewest} turns, at least {needed(p)} are needed"
-    if min(pair.count_a, pair.count_b) < BLOCKS_MIN:
-        return f"{min(pair.count_a, pair.count_b)} time blocks, at least {BLOCKS_MIN} are needed"
     return ""
 
 
 def _difference(pair: _Pair, p: float, wide: float, p_value: float) -> Difference:
     middle, low, high = (_ratio(pair.edge(p, t)) for t in (0.0, wide, -wide))
     return Difference(p, middle, low, high, p_value)
+
+
+def _p_value(t: float, df: float) -> float:
+    return 2 * (1 - t_cdf(abs(t), df)) if math.isfinite(t) else 0.0
 
 
 def _ratio(log_ratio: float) -> float:
