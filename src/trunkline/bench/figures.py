@@ -24,8 +24,10 @@ TAILS = {"ttft_s": (0.5, 0.95, 0.99), "gap_s": (0.5, 0.99, 0.999), "tokens_per_s
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One subject's. *counted*: turns that nothing of ours
-    spoiled, of which all but *spoiled* is told. *estimates*: by metric; *kinds*: time to first token by kind of turn."""
+    """One subject's. *counted*: turns that nothing of ours spoiled; the estimates are of those.
+
+    *estimates*: by metric; *kinds*: time to first token by kind of turn.
+    """
 
     subject: str
     turns: int
