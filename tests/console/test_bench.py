@@ -1,5 +1,6 @@
 """Reports and comparisons of runs that are files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from trunkline.measure.arrivals import steps
 ORDER = Order(steps([(4.0, 10.0)]), 56)
 
 
-def recorded(folder: Path, *, seed: int = 1, **slower: float) -> Run:
+def recorded(folder: Path, slower: Mapping[str, float], seed: int = 1) -> Run:
     """A run of 56 blocks of 40 turns for each of the subjects, each so many times as slow.
 
     A subject slower than 100 times fails every 12th turn instead.
@@ -58,7 +59,7 @@ def recorded(folder: Path, *, seed: int = 1, **slower: float) -> Run:
 
 def test_a_report_is_one_page_that_escapes_what_it_is_given(tmp_path: Path) -> None:
     """Markdown and HTML tell the same figures; no script, nothing fetched, small."""
-    run = recorded(tmp_path / "run", **{"<script>|x": 1.0, "quick": 0.5})
+    run = recorded(tmp_path / "run", {"<script>|x": 1.0, "quick": 0.5})
     paths = bench_report.write([run], tmp_path / "out")
     page, text = (it.read_text("utf-8") for it in paths)
     assert "<script" not in page
@@ -77,7 +78,7 @@ def test_a_report_is_one_page_that_escapes_what_it_is_given(tmp_path: Path) -> N
 
 def test_a_slower_subject_of_one_run_is_found_and_an_equal_one_is_not(tmp_path: Path) -> None:
     """Ten percent, block by block; the interval holds the truth."""
-    run = recorded(tmp_path, a=1.0, b=1.1, c=1.0)
+    run = recorded(tmp_path, {"a": 1.0, "b": 1.1, "c": 1.0})
     worse = compared(run, run, [("a", "b")])
     p95 = next(it for it in worse if it.what == "ttft_s p95")
     assert p95.worse
@@ -93,7 +94,7 @@ def test_a_slower_subject_of_one_run_is_found_and_an_equal_one_is_not(tmp_path: 
 
 def test_two_runs_are_compared_and_a_margin_is_allowed(tmp_path: Path) -> None:
     """Twice as slow is worse than another day; not beyond a margin of 150 %."""
-    before, after = recorded(tmp_path / "a", m=1.0), recorded(tmp_path / "b", seed=2, m=2.0)
+    before, after = recorded(tmp_path / "a", {"m": 1.0}), recorded(tmp_path / "b", {"m": 2.0}, 2)
     assert any(it.worse for it in compared(before, after))
     assert not any(it.worse for it in compared(before, after, margin=1.5))
     assert not any(it.worse for it in compared(after, before))
@@ -101,7 +102,7 @@ def test_two_runs_are_compared_and_a_margin_is_allowed(tmp_path: Path) -> None:
 
 def test_turns_that_fail_are_a_regression_of_their_own(tmp_path: Path) -> None:
     """8 % of them; the medians are alike."""
-    run = recorded(tmp_path, a=1.0, b=1000.0)
+    run = recorded(tmp_path, {"a": 1.0, "b": 1000.0})
     found = {it.what: it for it in compared(run, run, [("a", "b")])}
     assert found[FAILED].worse
     assert found[FAILED].shares == pytest.approx((0, 0.1), abs=0.03)
@@ -110,7 +111,7 @@ def test_turns_that_fail_are_a_regression_of_their_own(tmp_path: Path) -> None:
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     """No common subject, one with itself, none of the name, other definitions."""
-    a, b = recorded(tmp_path / "a", x=1.0), recorded(tmp_path / "b", y=1.0)
+    a, b = recorded(tmp_path / "a", {"x": 1.0}), recorded(tmp_path / "b", {"y": 1.0})
     with pytest.raises(InputError, match="--subject-a"):
         compared(a, b)
     with pytest.raises(InputError, match="--subject-a"):

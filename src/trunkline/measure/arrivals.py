@@ -82,7 +82,8 @@ def traced(at_s: Sequence[float], faster: float = 1.0) -> Floats:
     _check(faster > 0, f"a trace {faster:g} times as fast")
     times = np.sort(np.asarray(at_s, np.float64))
     _check(bool(times.size) and bool(np.isfinite(times).all()), "a trace without arrivals")
-    return (times - times[0]) / faster
+    moved: Floats = (times - times[0]) / faster
+    return moved
 
 
 def _intervals(rng: np.random.Generator, cv: float, count: int) -> Floats:
