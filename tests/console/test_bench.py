@@ -14,6 +14,7 @@ from trunkline.bench.subjects import Server, Wanted
 from trunkline.bench.turns import Turn, TurnFile
 from trunkline.console import bench_report
 from trunkline.console.bench_compare import FAILED, compared, told
+from trunkline.console.bench_plan import planned
 from trunkline.console.benching import servers
 from trunkline.errors import InputError
 from trunkline.measure.arrivals import steps
@@ -121,6 +122,20 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     other = Run(b.folder, {**b.manifest, "metrics": {"ttft_s": "version 2"}}, b.turns, b.figures)
     with pytest.raises(InputError, match="differ in metrics"):
         compared(a, other, [("x", "y")])
+
+
+def test_a_pilot_says_how_much_more_to_measure(tmp_path: Path) -> None:
+    """Blocks like its own, fewer for a wider interval, and what they cost; or that it is too small.
+
+    56 blocks of 40 turns have some +-10 % at p95, so that a third of it takes nine times as many.
+    """
+    run = recorded(tmp_path, {"m": 1.0})
+    (wide,), (narrow,) = (planned(run, 0.95, width, 0.5) for width in (0.2, 0.03))
+    assert "takes 56 blocks of 40 calls, 2240 calls in all, cost 1120.00" in wide
+    blocks = int(narrow.partition("takes ")[2].partition(" blocks")[0])
+    assert 200 < blocks < 1_200
+    with pytest.raises(InputError, match="at least 3688 turns"):
+        planned(run, 0.999, 0.1, 0.0)
 
 
 def test_orders_that_name_nothing_to_measure_say_what_is_missing() -> None:

@@ -104,3 +104,18 @@ def bench_compare(
     typer.echo(told(found))
     if any(it.worse for it in found):
         raise typer.Exit(1)
+
+
+@bench_app.command("plan")
+def bench_plan(
+    pilot: Annotated[Path, typer.Argument(help="The folder of a run: the pilot.")],
+    percentile: Annotated[float, typer.Option(min=1, max=99.99, help="Of time to first.")] = 99.0,
+    width: Annotated[float, typer.Option(help="Half of the interval, as a share: 0.1.")] = 0.1,
+    price: Annotated[float, typer.Option(min=0, help="What a call costs.")] = 0.0,
+) -> None:
+    """Say how many blocks and calls an interval takes, from a pilot."""
+    from trunkline.bench.figures import load as load_run  # noqa: PLC0415  # loads numpy
+    from trunkline.console.bench_plan import planned  # noqa: PLC0415  # loads numpy
+
+    for line in planned(load_run(pilot), percentile / 100, width, price):
+        typer.echo(line)
