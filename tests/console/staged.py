@@ -41,6 +41,7 @@ async def voice(text: str) -> bytes:
 OF_THE_OTHERS = {
     "config": [],
     "incidents": ["as_json", "folder", "names", "real_time", "seed"],
+    "bench": [],
     "records": [],
     "simulate": [
         "as_json",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from trunkline.bench import manifest
 from trunkline.bench.figures import Run, load
@@ -12,10 +13,11 @@ from trunkline.bench.model import Talk
 from trunkline.bench.run import Order
 from trunkline.bench.subjects import Server, Wanted
 from trunkline.bench.turns import Turn, TurnFile
-from trunkline.console import bench_report
+from trunkline.console import bench_report, benching
+from trunkline.console.bench_commands import INTERRUPTED, bench_app
 from trunkline.console.bench_compare import FAILED, compared, told
 from trunkline.console.bench_plan import planned
-from trunkline.console.benching import servers
+from trunkline.console.benching import BenchOrder, servers
 from trunkline.errors import InputError
 from trunkline.measure.arrivals import steps
 
@@ -136,6 +138,30 @@ def test_a_pilot_says_how_much_more_to_measure(tmp_path: Path) -> None:
     assert 200 < blocks < 1_200
     with pytest.raises(InputError, match="at least 3688 turns"):
         planned(run, 0.999, 0.1, 0.0)
+
+
+def test_each_option_of_a_run_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its status is that of a run that was interrupted."""
+    seen: list[BenchOrder] = []
+
+    def bench(order: BenchOrder, _: object) -> bool:
+        seen.append(order)
+        recorded(order.out, {"m": 1.0})
+        return False
+
+    monkeypatch.setattr(benching, "bench", bench)
+    words = (
+        "--url http://a/v1 --model m --key-env K --rate 3 --cv 2 --block-s 7 --blocks 9 --turns 5"
+    )
+    more = f"--think-s 0.5 --patience-s 4 --seed 8 --out {tmp_path / 'x'}"
+    ended = CliRunner().invoke(bench_app, ["run", *words.split(), *more.split()])
+    assert ended.exit_code == INTERRUPTED
+    (given,) = seen
+    assert given.wanted.servers == [Server("http://a/v1", "m", "K")]
+    assert given.talk == Talk(turns=5, think_s=0.5, patience_s=4)
+    order = given.order
+    assert (order.load.calls, order.load.duration_s) == (21, 7)
+    assert (order.blocks, order.cv, order.seed) == (9, 2, 8)
 
 
 def test_orders_that_name_nothing_to_measure_say_what_is_missing() -> None:
