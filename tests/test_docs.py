@@ -20,6 +20,7 @@ from trunkline.config.load import parse as parse_config
 from trunkline.config.load import schema
 from trunkline.core.warmth import LEAST_S, MOST_S
 from trunkline.errors import ConfigError
+from trunkline.measure.intervals import BLOCKS_HONEST, needed
 from trunkline.net.gate import Gate
 from trunkline.providers.factories import BUILT_IN
 from trunkline.providers.reaching import HTTP_S, Resources
@@ -264,3 +265,18 @@ def test_the_pages_that_tell_how_are_there() -> None:
     assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} <= {page.name for page in PAGES}
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert {"demo", "test", "check"} <= make_targets(contributing)
+
+
+def test_the_page_on_measuring_tells_the_limits_that_hold() -> None:
+    """What it says cannot be estimated is what is not; its worlds are those of the script."""
+    page = (ROOT / "docs/measuring.md").read_text(encoding="utf-8")
+    limits = [needed(p) for p in (0.95, 0.99, 0.999)]
+    assert limits == [72, 368, 3_688]
+    for said in (f"below {limits[0]} ", f"below {limits[1]}", f"below {limits[2]:,}"):
+        assert said in page
+    assert f"{BLOCKS_HONEST} blocks an interval is called rough" in page
+    script = (ROOT / "scripts/coverage.py").read_text(encoding="utf-8")
+    worlds = re.findall(r'^    "([^"]+)": \w+', script, re.MULTILINE)
+    assert len(worlds) == 7
+    for world in worlds:
+        assert re.search(rf"^\| {re.escape(world)} \| \d\d\.\d%", page, re.MULTILINE)

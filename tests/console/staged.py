@@ -42,6 +42,7 @@ OF_THE_OTHERS = {
     "residency": ["as_json", "config", "html", "records", "svg"],
     "config": [],
     "incidents": ["as_json", "folder", "names", "real_time", "seed"],
+    "bench": [],
     "records": [],
     "simulate": [
         "as_json",

@@ -13,13 +13,16 @@ from trunkline.config.residency import policy
 from trunkline.config.tree import Loc
 from trunkline.core.residency import decide
 from trunkline.errors import ConfigError
-from trunkline.types import LLM, DataClass, StageName
+from trunkline.types import LLM, STT, TTS, DataClass, StageName
 
 _MEND = "Route it elsewhere, or change residency or the zone if law and contract allow"
 
 
-def sends(stage: StageName, _: EndpointConfig) -> DataClass:
-    """The data class that *stage* sends to this endpoint."""
+def sends(stage: StageName, endpoint: EndpointConfig, config: Config) -> DataClass:
+    """The data class that *stage* sends to *endpoint*: a model may be sent pseudonyms only."""
+    accepts = config.zones[endpoint.zone].accepts
+    if stage == LLM and DataClass.PSEUDONYMISED in accepts and DataClass.PROMPT not in accepts:
+        return DataClass.PSEUDONYMISED
     return STAGES[stage]
 
 
@@ -30,8 +33,9 @@ def routed(config: Config) -> Iterator[tuple[Loc, StageName, str]]:
             for at, name in enumerate(names):
                 yield ("agents", agent, "routes", stage, at), stage, name
     for model, it in ({} if config.gateway is None else config.gateway.models).items():
-        for at, name in enumerate(it.llm):
-            yield ("gateway", "models", model, LLM, at), LLM, name
+        for stage, names in ((LLM, it.llm), (STT, it.stt), (TTS, it.tts)):
+            for at, name in enumerate(names or ()):
+                yield ("gateway", "models", model, stage, at), stage, name
 
 
 def refusals(config: Config) -> list[ConfigError]:
@@ -45,7 +49,7 @@ def refusals(config: Config) -> list[ConfigError]:
     for loc, stage, name in routed(config):
         verdict = decide(
             policy(config.residency),
-            sends(stage, config.endpoints[name]),
+            sends(stage, config.endpoints[name], config),
             endpoint(config, name).zone,
         )
         if not verdict.allowed:

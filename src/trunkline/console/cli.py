@@ -1,4 +1,4 @@
-"""The command line: `trunkline demo | serve | call | check | config | decide | ...`."""
+"""The command line: `trunkline demo | serve | call | check | config | bench | decide | ...`."""
 
 import asyncio
 import json
@@ -18,6 +18,7 @@ from rich.text import Text
 
 from trunkline.config.load import load, read_text, schema
 from trunkline.console import calling, deciding, residency_command
+from trunkline.console.bench_commands import bench_app
 from trunkline.console.records_cli import records_app
 from trunkline.errors import InputError, TrunklineError
 from trunkline.telephony.line import CallEvent
@@ -129,6 +130,7 @@ def check(
 
 
 app.command()(deciding.decide)
+app.add_typer(bench_app, name="bench")
 config_app = typer.Typer(no_args_is_help=True, help="What a configuration may say; bring others'.")
 app.add_typer(config_app, name="config")
 app.command()(residency_command.residency)
@@ -276,9 +278,7 @@ def simulate(
     policy: Annotated[
         str, typer.Option(help="Policies with commas between, or all.")
     ] = "error-only,adaptive,regime-oracle",
-    faults: Annotated[
-        Path | None, typer.Option(help="A fault script, on top of the world's troubles.")
-    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="A fault script on top of it all.")] = None,
     processes: Annotated[
         int, typer.Option(min=0, max=256, help="Processes; 0: one a processor.")
     ] = 0,

@@ -114,7 +114,7 @@ def _processor(config: Config, name: str) -> str:
 def _recipient(config: Config, processor: str, used: list[tuple[StageName, str]]) -> Recipient:
     names = tuple(dict.fromkeys(name for _, name in used))
     counted = [endpoint(config, name) for name in names]
-    classes = {name: sends(stage, config.endpoints[name]) for stage, name in used}
+    classes = {name: sends(stage, config.endpoints[name], config) for stage, name in used}
     verdicts = [decide(it.policy, classes[it.name], it.zone) for it in counted]
     said = contradictions(config)
     row = _row(

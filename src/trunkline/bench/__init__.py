@@ -1,0 +1,1 @@
+"""`trunkline bench`: endpoints, routes and agents under an open loop of calls, measured."""

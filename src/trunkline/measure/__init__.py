@@ -1,0 +1,1 @@
+"""Honest numbers: intervals, comparisons, detection, plans and arrivals. Pure, on numpy arrays."""
