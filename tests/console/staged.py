@@ -43,6 +43,7 @@ OF_THE_OTHERS = {
     "config": [],
     "incidents": ["as_json", "folder", "names", "real_time", "seed"],
     "bench": [],
+    "decide": ["as_json", "file", "needs", "report", "seed", "topology"],
     "records": [],
     "simulate": [
         "as_json",

@@ -13,7 +13,7 @@ from trunkline.config.residency import policy
 from trunkline.config.tree import Loc
 from trunkline.core.residency import decide
 from trunkline.errors import ConfigError
-from trunkline.types import LLM, STT, TTS, DataClass, StageName
+from trunkline.types import LLM, DataClass, StageName
 
 _MEND = "Route it elsewhere, or change residency or the zone if law and contract allow"
 
@@ -33,9 +33,9 @@ def routed(config: Config) -> Iterator[tuple[Loc, StageName, str]]:
             for at, name in enumerate(names):
                 yield ("agents", agent, "routes", stage, at), stage, name
     for model, it in ({} if config.gateway is None else config.gateway.models).items():
-        for stage, names in ((LLM, it.llm), (STT, it.stt), (TTS, it.tts)):
-            for at, name in enumerate(names or ()):
-                yield ("gateway", "models", model, stage, at), stage, name
+        stage, served_by = it.route
+        for at, name in enumerate(served_by):
+            yield ("gateway", "models", model, stage, at), stage, name
 
 
 def refusals(config: Config) -> list[ConfigError]:
