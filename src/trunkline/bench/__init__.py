@@ -1,1 +1,1 @@
-"""`trunkline bench`: endpoints, routes and agents under an open loop of calls, measured."""
+"""`trunkline bench`: language models under an open loop of calls, measured."""
